@@ -1,0 +1,46 @@
+"""Time. Deadlines use CLOCK_BOOTTIME (it neither jumps nor stops in suspend); UTC is for people."""
+
+from __future__ import annotations
+
+import os
+import time
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def now() -> float:
+    """Seconds since boot, suspend included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def utc() -> float:
+    """Wall clock, seconds since the epoch."""
+    return time.time()
+
+
+def stamp(seconds: float | None = None) -> str:
+    """UTC time in ISO 8601 with milliseconds, ``2026-11-24T05:40:01.250Z``."""
+    at = utc() if seconds is None else seconds
+    millis = int(at * 1000) % 1000
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{millis:03d}Z"
+
+
+def boot_id() -> str:
+    """The kernel's identifier of this boot, empty when it cannot be read (random(4))."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def human(seconds: float) -> str:
+    """A duration for people: ``4.2 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    whole = int(seconds)
+    for size, unit, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"

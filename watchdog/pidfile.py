@@ -1,0 +1,155 @@
+"""The bot's side: ``create_pid_file()`` on start, ``remove_pid_file()`` on a clean end.
+
+This one file may be copied beside ``main_app.py`` as it is; it needs nothing but Python 3.9 on Linux::
+
+    from pidfile import create_pid_file, remove_pid_file
+
+    create_pid_file()          # first thing in main(); a second copy of the bot ends here with exit code 79
+    try:
+        run_the_bot()
+    finally:
+        remove_pid_file()
+
+The PID file is for people. What keeps a second bot away is a lock that the kernel drops when the process dies: its
+place depends on nothing but the user and the real path of the bot's script, so every way to start the bot meets there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import pwd
+import sys
+import time
+
+try:
+    from _blake2 import blake2b  # hashlib's own, without the 2 MB of OpenSSL that importing hashlib maps
+except ImportError:
+    from hashlib import blake2b
+
+BASE = ".local/state/dca-watchdog"
+"""Where the instance directories lie, below the home directory that the password database names."""
+
+BOT_LOCK = "bot.lock"
+LOCK_FD = "WATCHDOG_LOCK_FD"
+PID_FILE = "WATCHDOG_PID_FILE"
+
+EXIT_CONFIG = 78
+EXIT_DUPLICATE = 79
+
+_held: int | None = None  # the lock lives as long as this descriptor, that is, as long as the process
+
+
+def instance_dir(script: str) -> str:
+    """Directory of the locks of the bot whose script lies at ``script``, for the current user.
+
+    Raises KeyError when the user has no entry in the password database.
+    """
+    real = os.path.realpath(script)
+    stem = os.path.splitext(os.path.basename(real))[0]
+    digest = blake2b(os.fsencode(real), digest_size=8).hexdigest()
+    return os.path.join(pwd.getpwuid(os.getuid()).pw_dir, BASE, f"{stem}-{digest}")
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Replace the PID file at ``path`` in one step, so that nobody reads half of it. Raises OSError."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            os.write(descriptor, b"%d\n" % pid)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def create_pid_file(path: str | None = None) -> str:
+    """Take the bot's lock (unless the watchdog passed it on) and write this process's PID file; returns its path.
+
+    ``path`` defaults to what the watchdog names, else ``main_app.pid`` in the project's root. Ends the process with
+    exit code 79 when another copy of this bot holds the lock, with 78 when no lock can be had at all. A PID file that
+    cannot be written is reported on stderr and is no reason to stop trading.
+    """
+    script = _script()
+    if not _inherited():
+        _take_lock(script)
+    target = _target(path, script)
+    try:
+        write_pid_file(target, os.getpid())
+    except OSError as error:
+        print(f"pidfile: cannot write {target}: {error.strerror}; the bot goes on without it", file=sys.stderr)
+    return target
+
+
+def remove_pid_file(path: str | None = None) -> bool:
+    """Remove the PID file if it names this very process; tells whether it did. Never raises OSError."""
+    target = _target(path, _script())
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            mine = int(os.read(descriptor, 32)) == os.getpid()
+        finally:
+            os.close(descriptor)
+        if mine:
+            os.unlink(target)
+            return True
+    return False
+
+
+def _script() -> str:
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or sys.argv[0]
+    return os.path.realpath(main)
+
+
+def _target(path: str | None, script: str) -> str:
+    if path:
+        return os.path.abspath(path)
+    named = os.environ.get(PID_FILE)
+    if named:
+        return named
+    folder = os.path.dirname(script)
+    root = os.path.dirname(folder) if os.path.basename(folder) == "src" else folder
+    return os.path.join(root, "main_app.pid")
+
+
+def _inherited() -> bool:
+    """True when the watchdog handed us the lock: the named descriptor really is a ``bot.lock`` of this user."""
+    try:
+        descriptor = int(os.environ.get(LOCK_FD, ""))
+        target = os.readlink(f"/proc/self/fd/{descriptor}")
+    except (ValueError, OSError):
+        return False
+    return os.path.basename(target.replace(" (deleted)", "")) == BOT_LOCK and f"/{BASE}/" in target
+
+
+def _take_lock(script: str) -> None:
+    global _held
+    if _held is not None:
+        return
+    try:
+        folder = instance_dir(script)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        descriptor = os.open(os.path.join(folder, BOT_LOCK), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (OSError, KeyError) as error:
+        print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    for attempt in range(20):  # the watchdog takes the lock for an instant when it proves that a bot is gone
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                print(f"pidfile: cannot lock {folder}: {error.strerror}; not starting", file=sys.stderr)
+                sys.exit(EXIT_CONFIG)
+            if attempt < 19:
+                time.sleep(0.05)
+        else:
+            _held = descriptor
+            return
+    print(f"pidfile: another copy of {script} is running; this one ends. `watchdog status` tells more", file=sys.stderr)
+    sys.exit(EXIT_DUPLICATE)

@@ -1,0 +1,119 @@
+"""Raw reads of /proc (proc(5)): cheap enough for the restart path, where psutil would walk the table in 3 to 9 ms."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+
+class Stat(NamedTuple):
+    """The fields of /proc/PID/stat that identify a process. ``start`` is in clock ticks since boot."""
+
+    state: str
+    parent: int
+    session: int
+    start: int
+
+
+def pids() -> list[int]:
+    """Every process visible to us."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def stat(pid: int) -> Stat | None:
+    """Identity fields of a process or of a thread; None when it is gone or hidden."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    fields = text[text.rfind(b")") + 2 :].split()  # the name in brackets may hold anything, spaces and brackets too
+    if len(fields) < 20:
+        return None
+    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def alive(pid: int, start: int) -> bool:
+    """True when that very process still runs: same start, neither zombie nor dead."""
+    found = stat(pid)
+    return found is not None and found.start == start and found.state not in "ZX"
+
+
+def owner(pid: int) -> int | None:
+    """Effective uid of a process, None when it is gone or hidden."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def cmdline(pid: int) -> list[str]:
+    """The argument vector; empty for kernel threads, zombies and the dead."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            text = file.read()
+    except OSError:
+        return []
+    return [os.fsdecode(part) for part in text.rstrip(b"\0").split(b"\0")] if text else []
+
+
+def executable(pid: int) -> str | None:
+    """Path of the running program, None when it cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return None
+
+
+def working_directory(pid: int) -> str | None:
+    """The directory the process works in, by name even after a deploy replaced it; None when it cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")
+    except OSError:
+        return None
+
+
+def variable(pid: int, name: str) -> str | None:
+    """A variable of the environment that the process was started with; None when unset or unreadable."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    prefix = os.fsencode(name) + b"="
+    for entry in text.split(b"\0"):
+        if entry.startswith(prefix):
+            return os.fsdecode(entry[len(prefix) :])
+    return None
+
+
+def is_thread(pid: int) -> bool:
+    """True when the number names a thread that is not the head of its process (/proc/TID exists for those too)."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"Tgid:"):
+                    return int(line.split()[1]) != pid
+    except OSError:
+        return False
+    return False
+
+
+def session_members(session: int) -> list[tuple[int, int]]:
+    """(PID, start) of every living process of a session, its leader left out."""
+    members = []
+    for pid in pids():
+        found = stat(pid) if pid != session else None
+        if found and found.session == session and found.state not in "ZX":
+            members.append((pid, found.start))
+    return members
+
+
+def ancestors(pid: int) -> list[int]:
+    """Parent, grandparent and so on, as far as it can be read."""
+    chain: list[int] = []
+    found = stat(pid)
+    while found and found.parent > 1 and found.parent not in chain:
+        chain.append(found.parent)
+        found = stat(found.parent)
+    return chain
