@@ -1,0 +1,236 @@
+"""Is this process the bot? Never by a name alone: same user, a Python, and its argv names the very script.
+
+The raw scan of /proc picks candidates, psutil judges them. What cannot be inspected is *unknown*, which is neither
+"the bot" nor "not the bot": nobody starts a second one over it and nobody kills it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import argv, clock, procfs
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .instance import Instance
+
+MARKER = "WATCHDOG_INSTANCE"
+"""Variable in the environment of every bot that we start; its value is the instance's key."""
+
+
+class Identity(NamedTuple):
+    """One process, for ever: a PID alone is reused, PID and start are not within one boot.
+
+    ``start`` is in clock ticks since boot; ``own_session`` says that we made its session (its sid is its PID).
+    """
+
+    pid: int
+    start: int
+    boot: str
+    own_session: bool
+
+    def alive(self) -> bool:
+        """True while that very process runs; false for a zombie and after a reboot."""
+        return self.boot == clock.boot_id() and procfs.alive(self.pid, self.start)
+
+
+class Sighting(NamedTuple):
+    """What a scan found. ``unknown`` is a sentence about what could not be identified, or None."""
+
+    bot: Identity | None
+    others: tuple[Identity, ...]
+    leftovers: tuple[Identity, ...]
+    unknown: str | None
+
+
+def identify(pid: int, own_session: bool = False) -> Identity | None:
+    """The identity of a living process, None when it is gone."""
+    found = procfs.stat(pid)
+    if found is None or found.state in "ZX":
+        return None
+    return Identity(pid, found.start, clock.boot_id(), own_session)
+
+
+def look(config: Config, instance: Instance, known: Identity | None) -> Sighting:
+    """Scan the process table for the bot. ``known`` is the bot that was recorded last."""
+    matched: list[Identity] = []
+    unknown: str | None = None
+    for pid in procfs.pids():
+        verdict = _verdict(pid, config, instance, known)
+        if verdict == "bot":
+            found = identify(pid, _ours(pid, instance))
+            if found:
+                matched.append(found)
+        elif verdict is not None:
+            unknown = verdict
+    numbers = {one.pid for one in matched}
+    heads = [one for one in matched if not numbers.intersection(procfs.ancestors(one.pid))]
+    leftovers = [one for one in heads if _left_by(one, known)]
+    heads = sorted((one for one in heads if one not in leftovers), key=lambda one: one.start)
+    if not heads and not unknown:
+        unknown = _veto(config, known)
+    bot = next((one for one in heads if known and one[:3] == known[:3]), heads[0] if heads else None)
+    return Sighting(bot, tuple(one for one in heads if one is not bot), tuple(leftovers), unknown)
+
+
+def among(pids: list[int], config: Config, instance: Instance, known: Identity | None) -> Identity | None:
+    """The bot among the holders of its lock: the recorded one, one whose argv or marker says so, or the one in the PID file."""
+    if known and known.pid in pids and known.alive():
+        return known
+    matched = [pid for pid in pids if _verdict(pid, config, instance, known) == "bot"]
+    heads = [pid for pid in matched if not set(matched).intersection(procfs.ancestors(pid))]
+    named = read_pid_file(config.pid_file)
+    if not heads and named in pids and named != os.getpid():
+        heads = [named]
+    for pid in heads:
+        found = identify(pid, _ours(pid, instance))
+        if found and not _left_by(found, known):
+            return found
+    return None
+
+
+def are_leftovers(pids: list[int], known: Identity | None) -> bool:
+    """True when every one of these processes belongs to the session that we made for the recorded, now dead bot."""
+    if known is None or not known.own_session or known.boot != clock.boot_id() or known.alive():
+        return False
+    sessions = {found.session for found in map(procfs.stat, pids) if found}
+    return sessions == {known.pid}
+
+
+def read_pid_file(path: str) -> int | None:
+    """The PID that a PID file names; None for anything but a regular file with one plausible number in it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not os.path.isfile(f"/proc/self/fd/{descriptor}"):
+            return None
+        text = os.read(descriptor, 64)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    text = text.strip()
+    return int(text) if text.isdigit() and 1 < int(text) < 1 << 22 else None
+
+
+def _verdict(pid: int, config: Config, instance: Instance, known: Identity | None) -> str | None:
+    """``bot``, None for a stranger, or a sentence about why it cannot be told."""
+    owner = procfs.owner(pid)
+    if pid == os.getpid() or owner is None:
+        return None
+    words = procfs.cmdline(pid)
+    base = os.path.basename(config.script)
+    stem = os.path.splitext(base)[0]
+    suspicious = any(base in word or stem in word for word in words)
+    if owner != os.geteuid():
+        return _stranger(pid, owner, words, config) if suspicious else None
+    if not suspicious and not (known and pid == known.pid) and not _ours(pid, instance):
+        return None
+    return "bot" if _judge(pid, config, instance, known) else None
+
+
+def _judge(pid: int, config: Config, instance: Instance, known: Identity | None) -> bool:
+    """psutil's word on a process of our own user."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or process.uids().effective != os.geteuid():
+            return False
+        if known and pid == known.pid and known.alive():
+            return True
+        if not _python(process.exe()):
+            return False
+        if _names_script(process.cmdline(), process.cwd(), config.script):
+            return True
+        return _ours(pid, instance)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _names_script(words: list[str], directory: str | None, script: str) -> bool:
+    found = argv.program(words)
+    if found.kind == "other" or (directory is None and not os.path.isabs(found.name)):
+        return False
+    directory = (directory or "/").removesuffix(" (deleted)")
+    if found.kind == "script":
+        return _same_file(os.path.join(directory, found.name), script)
+    relative = found.name.replace(".", "/")
+    return any(
+        _same_file(os.path.join(directory, folder, relative + ending), script)
+        for folder in ("", "src")
+        for ending in (".py", "/__main__.py")
+    )
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _ours(pid: int, instance: Instance) -> bool:
+    """True for the head of a session that we made: children inherit the marker, but not the session's number."""
+    found = procfs.stat(pid)
+    return found is not None and found.session == pid and procfs.variable(pid, MARKER) == instance.key
+
+
+def _left_by(one: Identity, known: Identity | None) -> bool:
+    return known is not None and one.pid != known.pid and are_leftovers([one.pid], known)
+
+
+def _python(executable: str | None) -> bool:
+    name = os.path.basename(executable or "")
+    return name.startswith(("python", "pypy"))
+
+
+def _stranger(pid: int, owner: int, words: list[str], config: Config) -> str | None:
+    """A process of another user whose argv names our script: we may neither start over it nor touch it."""
+    directory = procfs.working_directory(pid)
+    executable = procfs.executable(pid)
+    if (executable is not None and not _python(executable)) or (executable is None and not _python(words[0])):
+        return None
+    sentence = f"PID {pid} of uid {owner} runs {config.script}: not ours to start over or to stop"
+    if directory is not None:
+        return sentence if _names_script(words, directory, config.script) else None
+    found = argv.program(words)
+    if found.kind != "script":
+        return None
+    if os.path.isabs(found.name):
+        return sentence if _same_file(found.name, config.script) else None
+    # Its directory is hidden from us. root (sudo) may work in ours; any other user has a bot of that name of their own.
+    tail = os.path.normpath(found.name).lstrip("./")
+    return sentence if owner == 0 and os.path.realpath(config.script).endswith("/" + tail) else None
+
+
+def _veto(config: Config, known: Identity | None) -> str | None:
+    """A PID file of this boot that names a living process which nobody lets us look at."""
+    pid = read_pid_file(config.pid_file)
+    if pid is None or procfs.is_thread(pid) or _older_than_boot(config.pid_file):
+        return None
+    if known and known.pid == pid and (known.boot != clock.boot_id() or _other_start(pid, known.start)):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        if not procfs.cmdline(pid) and procfs.stat(pid) is None:
+            return f"{config.pid_file} names PID {pid}, which lives but cannot be inspected: remove the file if it is not the bot"
+    return None
+
+
+def _other_start(pid: int, start: int) -> bool:
+    found = procfs.stat(pid)
+    return found is not None and found.start != start
+
+
+def _older_than_boot(path: str) -> bool:
+    try:
+        return os.stat(path).st_mtime < clock.utc() - clock.now() - 2
+    except OSError:
+        return False

@@ -1,0 +1,320 @@
+"""What to do, as a pure function: (memory, event, now) -> (memory, actions).
+
+Nothing here reads a clock, a file or a process; ``now`` and every deadline are seconds of CLOCK_BOOTTIME. Whatever
+decides about restarting, waiting or telling somebody is in this file.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Union
+
+from .states import HOLD_CODES, State
+
+LADDER = (0, 1, 2, 5, 10, 20, 40, 80, 160, 300)
+"""Seconds before each further start after a death."""
+
+HEALTHY = 600.0
+"""Seconds of running after which the ladder begins anew."""
+
+WINDOW = 3600.0
+"""Seconds within which failures are counted for the breaker."""
+
+BREAKER = 5
+"""Failures within WINDOW that open the breaker: one critical alert, slow retries go on."""
+
+
+class Memory(NamedTuple):
+    """All that the policy remembers; it is saved after every change and survives guard and host."""
+
+    phase: State = State.DOWN
+    attempt: int = 0
+    failures: tuple[float, ...] = ()
+    breaker: bool = False
+    next_start: float | None = None
+    running_since: float | None = None
+    down_since: float | None = None
+    restarts: int = 0
+    reason: str = ""
+    failure_told: bool = False
+    told: str = ""
+    hold_code: int | None = None
+    hold_script: str = ""
+
+
+# Events -------------------------------------------------------------------------------------------------------------
+
+
+class Adopted(NamedTuple):
+    """A running bot was found; ``how`` says by what. ``uptime`` in seconds."""
+
+    pid: int
+    how: str
+    uptime: float
+
+
+class Vacant(NamedTuple):
+    """The bot lock is ours and no bot is there: may one be started?"""
+
+    wanted: bool
+    maintenance: bool
+    shutting_down: bool
+    script: str
+
+
+class Spawned(NamedTuple):
+    """A bot was started; ``operator`` when somebody asked for it."""
+
+    pid: int
+    operator: bool
+
+
+class Verified(NamedTuple):
+    """The bot we started survived the start grace or said READY=1."""
+
+    pid: int
+    operator: bool
+
+
+class Died(NamedTuple):
+    """The bot ended, or could not be started (``pid`` None). ``code`` is None when a signal ended it or nobody knows."""
+
+    pid: int | None
+    code: int | None
+    text: str
+    uptime: float
+    verified: bool
+    script: str
+
+
+class Stopped(NamedTuple):
+    """The bot was stopped on the operator's word, and its lock proves it."""
+
+    restarting: bool
+
+
+class Stuck(NamedTuple):
+    """The bot survived the kill ladder."""
+
+    text: str
+
+
+class Unclear(NamedTuple):
+    """Something holds the lock or looks like the bot and cannot be identified: hands off."""
+
+    text: str
+
+
+class Duplicate(NamedTuple):
+    """More than one bot is running."""
+
+    text: str
+
+
+class Asked(NamedTuple):
+    """The operator asked for a start or restart: the counters begin anew."""
+
+
+class Tick(NamedTuple):
+    """Time passed while the bot runs."""
+
+
+Event = Union[Adopted, Vacant, Spawned, Verified, Died, Stopped, Stuck, Unclear, Duplicate, Asked, Tick]
+
+
+# Actions ------------------------------------------------------------------------------------------------------------
+
+
+class Start(NamedTuple):
+    """Spawn the bot now."""
+
+
+class Note(NamedTuple):
+    """Write an event; ``level`` is one of ok, info, warning, error."""
+
+    kind: str
+    text: str
+    level: str = "info"
+
+
+class Alert(NamedTuple):
+    """Tell the operator, after everything else. ``kind``: restarted, failed, error."""
+
+    kind: str
+    text: str
+
+
+Action = Union[Start, Note, Alert]
+Step = tuple[Memory, tuple[Action, ...]]
+
+
+def step(memory: Memory, event: Event, now: float) -> Step:
+    """The one decision function. ``now`` is in seconds since boot."""
+    handler = _HANDLERS[type(event)]
+    return handler(memory, event, now)
+
+
+def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
+    since = now - event.uptime
+    changed = memory._replace(phase=State.RUNNING, running_since=since, down_since=None, next_start=None, told="")
+    changed, actions = _settle(changed, now)
+    note = Note("adopted", f"bot found running: PID {event.pid}, {event.how}, left as it is", "ok")
+    return changed, (note, *actions)
+
+
+def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
+    memory = memory._replace(running_since=None, told="")
+    if event.shutting_down:
+        return memory._replace(phase=State.DOWN), ()
+    if not event.wanted:
+        return memory._replace(phase=State.STOPPED, next_start=None), ()
+    if event.maintenance:
+        notes = () if memory.reason == "maintenance" else (Note("not-started", "bot is down; maintenance is on: not started", "warning"),)
+        return memory._replace(phase=State.DOWN, reason="maintenance"), notes
+    if memory.hold_code is not None:
+        if memory.hold_script == event.script:
+            return memory._replace(phase=State.HELD, next_start=None), ()
+        memory = memory._replace(hold_code=None, hold_script="", attempt=0, next_start=None, reason="the script has changed")
+    if memory.next_start is not None and now < memory.next_start:
+        return memory._replace(phase=State.FAILED if memory.breaker else State.BACKOFF), ()
+    return memory._replace(next_start=None), (Start(),)
+
+
+def _spawned(memory: Memory, event: Spawned, now: float) -> Step:
+    automatic = 0 if event.operator else 1
+    changed = memory._replace(phase=State.STARTING, restarts=memory.restarts + automatic, running_since=None)
+    return changed, (Note("spawned", f"bot started: PID {event.pid}, not verified yet"),)
+
+
+def _verified(memory: Memory, event: Verified, now: float) -> Step:
+    away = "" if memory.down_since is None else f", down since {_ago(now - memory.down_since)}"
+    reason = f" ({memory.reason})" if memory.reason else ""
+    text = f"bot is running again: PID {event.pid}{away}{reason}"
+    quiet = event.operator or memory.breaker
+    changed = memory._replace(
+        phase=State.RUNNING, running_since=now, down_since=None, failure_told=memory.breaker, reason="", next_start=None
+    )
+    if event.operator:
+        return changed, (Note("started", f"bot is running: PID {event.pid}, as asked", "ok"),)
+    return changed, (Note("restarted", text, "ok"), *(() if quiet else (Alert("restarted", text),)))
+
+
+def _died(memory: Memory, event: Died, now: float) -> Step:
+    failures = (*(at for at in memory.failures if now - at < WINDOW), now)[-50:]
+    if event.verified and event.uptime >= HEALTHY:
+        memory = memory._replace(attempt=0)
+    delay = LADDER[min(memory.attempt, len(LADDER) - 1)]
+    changed = memory._replace(
+        phase=State.BACKOFF,
+        attempt=memory.attempt + 1,
+        failures=failures,
+        next_start=now + delay,
+        running_since=None,
+        down_since=now if memory.down_since is None else memory.down_since,
+        reason=event.text,
+    )
+    who = "bot" if event.pid is None else f"bot (PID {event.pid})"
+    lived = "" if event.pid is None else f" after {_ago(event.uptime)}"
+    actions: list[Action] = [Note("died", f"{who} {event.text}{lived}", "error")]
+    if event.code in HOLD_CODES:
+        changed = changed._replace(phase=State.HELD, hold_code=event.code, hold_script=event.script, next_start=None)
+        text = f"bot ended with code {event.code}, which asks not to be restarted: mend it, then `start`; a changed script counts too"
+        return changed, (*actions, Note("held", text, "error"), Alert("failed", text))
+    if len(failures) >= BREAKER and not memory.breaker:
+        text = f"bot died {len(failures)} times within an hour; last: {event.text}. Slow retries go on, the next in {_ago(delay)}"
+        changed = changed._replace(breaker=True, phase=State.FAILED, failure_told=True)
+        return changed, (*actions, Note("breaker", text, "error"), Alert("failed", text))
+    if memory.breaker:
+        return changed._replace(phase=State.FAILED), tuple(actions)
+    if not event.verified and not memory.failure_told:
+        text = f"bot did not start: {event.text}; next try in {_ago(delay)}"
+        return changed._replace(failure_told=True), (*actions, Alert("failed", text))
+    return changed, tuple(actions)
+
+
+def _stopped(memory: Memory, event: Stopped, now: float) -> Step:
+    changed = Memory(phase=State.DOWN if event.restarting else State.STOPPED, down_since=now if event.restarting else None)
+    return changed, () if event.restarting else (Note("stopped", "bot stopped, as asked", "ok"),)
+
+
+def _stuck(memory: Memory, event: Stuck, now: float) -> Step:
+    actions = (Note("stuck", event.text, "error"), Alert("error", event.text))
+    return memory._replace(phase=State.STUCK, told=event.text), actions if memory.told != event.text else ()
+
+
+def _unclear(memory: Memory, event: Unclear, now: float) -> Step:
+    changed = memory._replace(phase=State.UNKNOWN, told=event.text, running_since=None)
+    if memory.phase is State.UNKNOWN and memory.told == event.text:
+        return changed, ()
+    return changed, (Note("unknown", event.text, "error"), Alert("error", f"{event.text}. Nothing was started or stopped"))
+
+
+def _duplicate(memory: Memory, event: Duplicate, now: float) -> Step:
+    if memory.told == event.text:
+        return memory, ()
+    actions = (Note("duplicate", event.text, "error"), Alert("error", event.text))
+    return memory._replace(told=event.text), actions
+
+
+def _asked(memory: Memory, event: Asked, now: float) -> Step:
+    return memory._replace(
+        attempt=0, failures=(), breaker=False, next_start=None, hold_code=None, hold_script="", restarts=0,
+        failure_told=False, reason="",
+    ), ()  # fmt: skip
+
+
+def _tick(memory: Memory, event: Tick, now: float) -> Step:
+    return _settle(memory, now)
+
+
+def _settle(memory: Memory, now: float) -> Step:
+    """After HEALTHY seconds of running the past is forgotten, and the end of a crash loop is told once."""
+    if memory.running_since is None or now - memory.running_since < HEALTHY:
+        return memory, ()
+    if not memory.attempt and not memory.breaker and not memory.failures:
+        return memory, ()
+    calm = memory._replace(attempt=0, failures=(), breaker=False, failure_told=False)
+    if not memory.breaker:
+        return calm, ()
+    text = f"bot has been running for {_ago(HEALTHY)} without a death: the crash loop is over"
+    return calm, (Note("recovered", text, "ok"), Alert("restarted", text))
+
+
+def settle_at(memory: Memory) -> float | None:
+    """When the next Tick can change something, None if never."""
+    pending = memory.attempt or memory.breaker or memory.failures
+    return memory.running_since + HEALTHY if memory.running_since is not None and pending else None
+
+
+def shifted(memory: Memory, by: float) -> Memory:
+    """The same memory with every deadline moved by ``by`` seconds, as after a reboot, when the boot clock began anew."""
+
+    def move(at: float | None) -> float | None:
+        return None if at is None else at + by
+
+    return memory._replace(
+        failures=tuple(at + by for at in memory.failures),
+        next_start=move(memory.next_start),
+        running_since=move(memory.running_since),
+        down_since=move(memory.down_since),
+    )
+
+
+def _ago(seconds: float) -> str:
+    from .clock import human
+
+    return human(max(0.0, seconds))
+
+
+_HANDLERS = {
+    Adopted: _adopted,
+    Vacant: _vacant,
+    Spawned: _spawned,
+    Verified: _verified,
+    Died: _died,
+    Stopped: _stopped,
+    Stuck: _stuck,
+    Unclear: _unclear,
+    Duplicate: _duplicate,
+    Asked: _asked,
+    Tick: _tick,
+}

@@ -1,0 +1,60 @@
+"""Small files that outlive us: state.json, the operator's word, maintenance."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any
+
+_RECORD = 512
+"""Bytes of an in-place record: one disk sector, so that a full disk and a crash leave the old one or the new one."""
+
+
+def replace(path: str, document: dict[str, Any]) -> None:
+    """Write JSON in one step: temporary file, fsync, rename. Raises OSError; the old file then stays as it was."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file, separators=(",", ":"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def load(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file; None when there is no file. Raises ValueError when it is not a JSON object."""
+    try:
+        with open(path, "rb") as file:
+            document = json.loads(file.read(1 << 20))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return document
+
+
+def record(path: str, document: dict[str, Any]) -> None:
+    """Write a short JSON object in place, durably, and so also on a full disk once the file is there. Raises OSError.
+
+    Values that do not fit into the record are cut.
+    """
+    fitting = {key: value[:120] if isinstance(value, str) else value for key, value in document.items()}
+    text = json.dumps(fitting).encode()
+    while len(text) >= _RECORD:
+        longest = max((key for key in fitting if isinstance(fitting[key], str)), key=lambda key: len(fitting[key]))
+        fitting[longest] = fitting[longest][: len(fitting[longest]) // 2]
+        text = json.dumps(fitting).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.pwrite(descriptor, text.ljust(_RECORD - 1) + b"\n", 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
