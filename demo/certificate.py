@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -35,7 +35,7 @@ def make_certificate(folder: Path, names: tuple[str, ...] = ("localhost", "127.0
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     public = key.public_key()
     certificate = (
         x509.CertificateBuilder()

@@ -29,7 +29,7 @@ class Mail:
     @cached_property
     def message(self) -> EmailMessage:
         """The parsed message."""
-        return message_from_bytes(self.raw, _class=EmailMessage, policy=email.policy.default)  # type: ignore[arg-type]
+        return message_from_bytes(self.raw, _class=EmailMessage, policy=email.policy.default)
 
     @property
     def subject(self) -> str:

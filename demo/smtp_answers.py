@@ -62,11 +62,11 @@ class Answers:
         return "250 OK"
 
 
-class Server(SMTP):
+class Server(SMTP):  # type: ignore[misc]
     """A mail server that reports each client once."""
 
     def __init__(self, connected: Callable[[asyncio.BaseTransport], None], *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)
         self._connected = connected
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

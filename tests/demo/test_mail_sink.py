@@ -96,7 +96,7 @@ def test_mail_without_the_log_in_is_refused() -> None:
         client.send_message(message())
 
 
-@pytest.mark.parametrize("behaviour,password", [("authfail", "pw"), ("ok", "wrong")])
+@pytest.mark.parametrize(("behaviour", "password"), [("authfail", "pw"), ("ok", "wrong")])
 def test_a_refused_log_in_is_535(behaviour: str, password: str) -> None:
     with (
         MailSink(tls="tls", auth=("bot", "pw"), behaviour=behaviour) as sink,
@@ -107,7 +107,7 @@ def test_a_refused_log_in_is_535(behaviour: str, password: str) -> None:
     assert caught.value.smtp_code == 535
 
 
-@pytest.mark.parametrize("behaviour,code", [("4xx", 451), ("5xx", 550)])
+@pytest.mark.parametrize(("behaviour", "code"), [("4xx", 451), ("5xx", 550)])
 def test_a_refused_recipient_has_the_code_that_was_asked_for(behaviour: str, code: int) -> None:
     with (
         MailSink(behaviour=behaviour) as sink,
