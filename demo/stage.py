@@ -1,0 +1,106 @@
+"""How the demonstration looks on a terminal: numbered steps, commands, their output, and what was proved."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+_STYLES = {"title": "1", "step": "1;36", "command": "1", "output": "2", "proved": "32", "failed": "1;31", "note": "33"}
+
+
+class NotProvedError(Exception):
+    """A claim of the demonstration was not observed to be true."""
+
+
+class Stage:
+    """Prints the talk, never wider than 80 columns; colours only on a terminal, and not under ``NO_COLOR``."""
+
+    def __init__(self, out: TextIO | None = None, steps: int = 0) -> None:
+        self._out = out if out is not None else sys.stdout
+        self._steps, self._step = steps, 0
+        self._gone = False
+        terminal = self._out.isatty()
+        self.width = min(80, shutil.get_terminal_size((80, 24)).columns) if terminal else 80
+        self._colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        unicode = (getattr(self._out, "encoding", None) or "").lower().replace("-", "") == "utf8"
+        self._tick, self._bar, self._rule = ("✓", "│", "─") if unicode else ("+", "|", "-")
+
+    def title(self, text: str) -> None:
+        """The headline, between two rules."""
+        rule = self._rule * self.width
+        self._print(rule)
+        self._print(f" {text}", "title")
+        self._print(rule)
+
+    def step(self, text: str) -> None:
+        """Begin the next numbered step. Raises :class:`BrokenPipeError` when nobody listens any more."""
+        self._step += 1
+        self._print()
+        self._print(f"[{self._step}/{self._steps}] {text}", "step")
+        if self._gone:
+            raise BrokenPipeError("the terminal is gone")
+
+    def say(self, text: str) -> None:
+        """A paragraph for the reader."""
+        self._wrapped(text, first="  ", rest="  ")
+
+    def note(self, text: str) -> None:
+        """Something the reader should not miss."""
+        self._wrapped(text, first="  ", rest="  ", style="note")
+
+    def command(self, argv: Sequence[str] | str) -> None:
+        """The command that is being run, as it could be typed."""
+        text = argv if isinstance(argv, str) else shlex.join(argv)
+        self._wrapped(text, first="  $ ", rest="      ", style="command", mark=" \\")
+
+    def output(self, lines: str | Iterable[str]) -> None:
+        """What a command printed; lines that do not fit go on below."""
+        prefix = f"  {self._bar} "
+        room = self.width - len(prefix)
+        for line in lines.splitlines() if isinstance(lines, str) else lines:
+            text = line.rstrip()
+            for start in range(0, max(1, len(text)), room):
+                self._print(prefix + text[start : start + room], "output")
+
+    def claim(self, true: object, text: str) -> None:
+        """Print `text` as proved, or raise :class:`NotProvedError` with it."""
+        if not true:
+            raise NotProvedError(text)
+        self._wrapped(text, first=f"  {self._tick} ", rest="    ", style="proved")
+
+    def failed(self, text: str) -> None:
+        """The one line about what went wrong."""
+        self._print()
+        self._print(text, "failed")
+
+    def blank(self) -> None:
+        """An empty line."""
+        self._print()
+
+    def _wrapped(self, text: str, *, first: str, rest: str, style: str | None = None, mark: str = "") -> None:
+        lines = textwrap.wrap(
+            text,
+            self.width - len(mark),
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        for number, line in enumerate(lines, 1):
+            self._print(line + (mark if number < len(lines) else ""), style)
+
+    def _print(self, text: str = "", style: str | None = None) -> None:
+        if style and self._colour:
+            text = f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+        if self._gone:
+            return
+        try:
+            print(text, file=self._out, flush=True)
+        except OSError:  # a closed pipe or terminal must not keep anybody from cleaning up
+            self._gone = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())  # nor fail again at exit
