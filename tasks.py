@@ -1,11 +1,171 @@
-"""The local verbs: `invoke test`, `lint`. Remote verbs live behind `fab` only."""
+"""The local verbs, run as `./dev VERB` or, inside the environment, `invoke VERB`.
+
+Remote verbs (status, restart, logs, ...) live behind `fab` only: here they would act on this machine.
+"""
 
 from __future__ import annotations
 
-from invoke import Context, task
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from invoke import Collection, Context, Exit, task
+
+ROOT = Path(__file__).resolve().parent
+
+
+@task(
+    help={
+        "only": "run one folder of tests: unit, process, ssh, demo, lab",
+        "keyword": "run the tests that match this expression (pytest -k)",
+    },
+    auto_shortflags=False,
+)
+def test(_: Context, only: str = "", keyword: str = "") -> None:
+    """Run the tests; those on real hosts too, where root and the packages are there."""
+    chosen = ["-k", keyword] if keyword else []
+    local = [f"tests/{only}"] if only else ["tests", "--ignore=tests/lab"]
+    parts: list[list[str]] = []
+    if only != "lab":
+        parts.append([*local, *chosen, "-m", "not serial", "--numprocesses=auto", "--dist=worksteal"])
+        parts.append([*local, *chosen, "-m", "serial"])
+    refused = None
+    if only in ("", "lab"):
+        refused = _no_lab()
+        if refused is None:
+            parts.append(["tests/lab", *chosen])
+    with tempfile.TemporaryDirectory(prefix="tests-") as folder:
+        reports = [Path(folder, f"{number}.xml") for number in range(len(parts))]
+        codes = [_pytest(part, report) for part, report in zip(parts, reports, strict=True)]
+        counts = _count(reports)
+    if refused:
+        print(f"tests/lab left out: {refused}")
+    _close(counts, codes, refused)
 
 
 @task
-def lint(c: Context) -> None:
+def lint(_: Context) -> None:
     """Check style, types and the Ansible content."""
-    c.run("ruff check && ruff format --check", echo=True)
+    python = [name for name in ("watchdog", "remote", "release", "lab", "demo", "benchmarks") if (ROOT / name).is_dir()]
+    python += [name for name in ("tasks.py", "fabfile.py") if (ROOT / name).exists()]
+    commands = [
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["mypy", *python, "requirements/sync.py"],
+        ["ansible-lint", "--offline", "--profile=production", "--strict"],
+    ]
+    failed = []
+    for command in commands:
+        print(f"$ {' '.join(command)}", flush=True)
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            failed.append(command[0] if command[0] != "ruff" else " ".join(command[:2]))
+    if failed:
+        raise Exit(f"lint failed: {', '.join(failed)}", code=1)
+
+
+@task(
+    name="up", help={"hosts": "how many", "suite": "bullseye, bookworm or trixie", "name": "for several labs at once"}
+)
+def lab_up(_: Context, hosts: int = 3, suite: str = "bookworm", name: str = "lab") -> None:
+    """Start real test hosts (root on Linux) and write their inventory."""
+    from lab import cli
+
+    with _lab_errors():
+        cli.up(hosts, suite, name)
+
+
+@task(name="down", help={"name": "which lab", "all": "every lab"})
+def lab_down(_: Context, name: str = "lab", all: bool = False) -> None:  # noqa: A002 - becomes --all
+    """End the test hosts and whatever a killed run left behind."""
+    from lab import cli
+
+    with _lab_errors():
+        cli.down(name, all)
+
+
+@task(name="status")
+def lab_status(_: Context) -> None:
+    """List the test hosts that are up."""
+    from lab import cli
+
+    with _lab_errors():
+        cli.status()
+
+
+@task(name="ssh", help={"host": "its name in the lab", "name": "which lab", "user": "ops (may sudo) or trader"})
+def lab_ssh(_: Context, host: str = "bot1", name: str = "lab", user: str = "ops") -> None:
+    """Log in to a test host, or run a command there: lab.ssh --host bot1 -- uptime."""
+    from lab import cli
+
+    command = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    with _lab_errors():
+        cli.ssh(host, command, name, user)
+
+
+@task(name="images", iterable=["suite"], help={"suite": "may be repeated; all of them by default"})
+def lab_images(_: Context, suite: list[str]) -> None:
+    """Make the base images of the test hosts now (about a minute each, once)."""
+    from lab import cli, image
+
+    with _lab_errors():
+        cli.make_images(suite or image.SUITES)
+
+
+def _no_lab() -> str | None:
+    from lab.commands import why_not
+
+    return why_not()
+
+
+@contextlib.contextmanager
+def _lab_errors() -> Iterator[None]:
+    """One line and the exit code instead of a traceback."""
+    from lab.errors import LabError
+
+    try:
+        yield
+    except LabError as error:
+        raise Exit(f"lab: {error}", code=error.exit_code) from None
+
+
+def _pytest(arguments: list[str], report: Path) -> int:
+    command = [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
+    print(f"$ pytest {' '.join(arguments)}", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def _count(reports: list[Path]) -> dict[str, int]:
+    """Passed, failed and skipped tests of all parts together."""
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    for report in reports:
+        if not report.exists():
+            continue
+        for suite in ElementTree.parse(report).getroot():  # noqa: S314 - our own file
+            number = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
+            bad = number["failures"] + number["errors"]
+            totals["failed"] += bad
+            totals["skipped"] += number["skipped"]
+            totals["passed"] += number["tests"] - bad - number["skipped"]
+    return totals
+
+
+def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> None:
+    """The closing line, and failure where something failed, nothing ran, or CI left something out."""
+    nothing_collected = 5
+    broken = [code for code in codes if code not in (0, nothing_collected)]
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
+    if broken:
+        raise Exit(code=1)
+    if not counts["passed"]:
+        raise Exit("no test ran", code=1)
+    if refused and os.environ.get("CI", "").lower() in ("true", "1"):
+        raise Exit("CI=true and tests/lab did not run", code=1)
+
+
+_lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
+namespace = Collection(test, lint, _lab)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from lab import image, inventory, network, registry
+from lab import image, inventory, limits, network, registry
 from lab.commands import why_not
 from lab.errors import LabError, MissingPrerequisite
 from lab.host import Host
@@ -53,8 +55,9 @@ class Lab:
         return self.network.controller
 
     def environment(self) -> dict[str, str]:
-        """This process's environment with the lab's inventory chosen, for `ansible-playbook` and `fab`."""
-        return os.environ | {"ANSIBLE_INVENTORY": str(self.inventory_path)}
+        """This process's environment with the lab's inventory chosen and this Python's `ansible-playbook` and `fab`."""
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+        return os.environ | {"PATH": path, "ANSIBLE_INVENTORY": str(self.inventory_path)}
 
     def address(self, host: str) -> str:
         """The host's IPv4 address."""
@@ -108,12 +111,12 @@ class Lab:
             raise LabError(f"copying {source} to {host}:{target} failed: {done.stderr.strip()}")
 
     def pids(self, host: str) -> dict[int, list[str]]:
-        """Every process that the host booted, by this machine's PID, with its arguments.
+        """Every process of the host, by this machine's PID, with its arguments.
 
-        Processes started by `exec` are not among them. A signal sent to such a PID reaches the process in the host.
+        A signal sent to such a PID reaches the process in the host.
         """
         found = {}
-        for pid in self._host(host).cgroup.pids():
+        for pid in self._host(host).cgroup.pids("payload"):
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")[:-1]
                 if words:
@@ -185,6 +188,8 @@ def up(
     """
     if reason := why_not():
         raise MissingPrerequisite(reason)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+        raise LabError(f"{name!r} is no name for a lab: use up to 40 lower-case letters, digits and dashes")
     names = [f"bot{number}" for number in range(1, hosts + 1)] if isinstance(hosts, int) else list(hosts)
     if not 1 <= len(names) <= network.MAX_HOSTS:
         raise LabError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {len(names)}")
@@ -242,6 +247,7 @@ def _record(names: Sequence[str], suite: str, base: Path, name: str, owner: Owne
     )
     record = LabRecord(name=name, suite=suite, image=str(base), network=net.number, owner=owner, hosts=records)
     record.save()
+    limits.adjust([len(other.hosts) for other in (*labs, record)])
     return Lab(record)
 
 
@@ -261,6 +267,7 @@ def _remove(lab: Lab) -> None:
         host.discard()
     lab.network.remove()
     shutil.rmtree(lab.record.folder, ignore_errors=True)
+    limits.adjust([len(other.hosts) for other in registry.all_labs()])
 
 
 def _remove_abandoned() -> list[str]:

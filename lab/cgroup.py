@@ -34,10 +34,10 @@ class Cgroup:
         """Make the empty group."""
         self.path.mkdir()
 
-    def pids(self) -> list[int]:
-        """Every process in the group and below, as this machine numbers them."""
+    def pids(self, part: str = "") -> list[int]:
+        """Every process in the group (or in that part of it) and below, as this machine numbers them."""
         found = []
-        for folder, _, _ in os.walk(self.path):
+        for folder, _, _ in os.walk(self.path / part):
             with contextlib.suppress(OSError):
                 found += [int(word) for word in Path(folder, "cgroup.procs").read_text().split()]
         return found

@@ -131,7 +131,11 @@ class Host:
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         variables = [f"{name}={value}" for name, value in settings.items()]
-        inside = ["nsenter", "--target", str(pid), *spaces, f"--wd=/proc/{pid}/root{home}"]
+        # Into the host's own part of the cgroup tree, or its shutdown (systemd 257) would overlook the process.
+        group = self.cgroup.path / "payload" / "exec"
+        group.mkdir(exist_ok=True)
+        join = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "join"]
+        inside = [*join, "nsenter", "--target", str(pid), *spaces, f"--wd=/proc/{pid}/root{home}"]
         return [*inside, "env", "-i", *variables, *become, *argv]
 
     def shut_down(self, timeout: float = 60) -> None:

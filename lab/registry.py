@@ -56,7 +56,7 @@ class LabRecord:
     @property
     def folder(self) -> Path:
         """Everything that this lab keeps on disk."""
-        return state_root() / self.name
+        return _labs() / self.name
 
     def abandoned(self) -> bool:
         """Whether it belonged to a process that is gone."""
@@ -64,7 +64,7 @@ class LabRecord:
 
     def save(self) -> None:
         """Write it down, atomically."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.folder / "lab.json.new"
         temporary.write_text(json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=2) + "\n")
         temporary.replace(self.folder / "lab.json")
@@ -80,7 +80,7 @@ def locked() -> Iterator[None]:
 
 def all_labs() -> list[LabRecord]:
     """Every lab that is written down, whatever its state."""
-    return [load(path.parent.name) for path in sorted(state_root().glob("*/lab.json"))]
+    return [load(path.parent.name) for path in sorted(_labs().glob("*/lab.json"))]
 
 
 def load(name: str) -> LabRecord:
@@ -89,7 +89,7 @@ def load(name: str) -> LabRecord:
     Raises:
         LabError: there is none, or its record is from another version of the lab.
     """
-    path = state_root() / name / "lab.json"
+    path = _labs() / name / "lab.json"
     try:
         data = json.loads(path.read_text())
         if data.pop("schema") != SCHEMA:
@@ -101,6 +101,10 @@ def load(name: str) -> LabRecord:
         raise LabError(f"no lab named {name!r} is up; start it: invoke lab.up --name {name}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"{path} is damaged ({error}); remove its folder after ending what it lists") from error
+
+
+def _labs() -> Path:
+    return state_root() / "labs"
 
 
 def _start_ticks(pid: int) -> int | None:
