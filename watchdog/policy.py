@@ -33,6 +33,7 @@ class Memory(NamedTuple):
     next_start: float | None = None
     running_since: float | None = None
     down_since: float | None = None
+    outage: float | None = None
     restarts: int = 0
     reason: str = ""
     failure_told: bool = False
@@ -45,11 +46,16 @@ class Memory(NamedTuple):
 
 
 class Adopted(NamedTuple):
-    """A running bot was found; ``how`` says by what. ``uptime`` in seconds."""
+    """A running bot was found; ``how`` says by what, ``known`` that it is the one we recorded. ``uptime`` in seconds."""
 
     pid: int
     how: str
     uptime: float
+    known: bool
+
+
+class Rebooted(NamedTuple):
+    """The recorded bot belongs to an earlier boot of the host: no failure of its own."""
 
 
 class Vacant(NamedTuple):
@@ -118,7 +124,7 @@ class Tick(NamedTuple):
     """Time passed while the bot runs."""
 
 
-Event = Union[Adopted, Vacant, Spawned, Verified, Died, Stopped, Stuck, Unclear, Duplicate, Asked, Tick]
+Event = Union[Adopted, Rebooted, Vacant, Spawned, Verified, Died, Stopped, Stuck, Unclear, Duplicate, Asked, Tick]
 
 
 # Actions ------------------------------------------------------------------------------------------------------------
@@ -157,8 +163,15 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     since = now - event.uptime
     changed = memory._replace(phase=State.RUNNING, running_since=since, down_since=None, next_start=None, told="")
     changed, actions = _settle(changed, now)
-    note = Note("adopted", f"bot found running: PID {event.pid}, {event.how}, left as it is", "ok")
+    if event.known:
+        return changed, actions
+    note = Note("adopted", f"bot found running: PID {event.pid}, {event.how}; watched from now on, left as it is", "warning")
     return changed, (note, *actions)
+
+
+def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:
+    changed = memory._replace(phase=State.DOWN, running_since=None, next_start=None, reason="been ended by a reboot of the host")
+    return changed, (Note("rebooted", "the host was rebooted since the bot was last seen"),)
 
 
 def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
@@ -181,18 +194,24 @@ def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
 
 def _spawned(memory: Memory, event: Spawned, now: float) -> Step:
     automatic = 0 if event.operator else 1
-    changed = memory._replace(phase=State.STARTING, restarts=memory.restarts + automatic, running_since=None)
+    outage = None if memory.down_since is None else now - memory.down_since
+    changed = memory._replace(
+        phase=State.STARTING, restarts=memory.restarts + automatic, running_since=None, outage=outage
+    )
     return changed, (Note("spawned", f"bot started: PID {event.pid}, not verified yet"),)
 
 
 def _verified(memory: Memory, event: Verified, now: float) -> Step:
-    away = "" if memory.down_since is None else f", down since {_ago(now - memory.down_since)}"
-    reason = f" ({memory.reason})" if memory.reason else ""
-    text = f"bot is running again: PID {event.pid}{away}{reason}"
+    if memory.outage is None:
+        text = f"bot was not running and has been started: PID {event.pid}"
+    else:
+        reason = f"; it had {memory.reason}" if memory.reason else ""
+        text = f"bot is running again: PID {event.pid}, down for {_ago(memory.outage)}{reason}"
     quiet = event.operator or memory.breaker
     changed = memory._replace(
-        phase=State.RUNNING, running_since=now, down_since=None, failure_told=memory.breaker, reason="", next_start=None
-    )
+        phase=State.RUNNING, running_since=now, down_since=None, outage=None, failure_told=memory.breaker, reason="",
+        next_start=None,
+    )  # fmt: skip
     if event.operator:
         return changed, (Note("started", f"bot is running: PID {event.pid}, as asked", "ok"),)
     return changed, (Note("restarted", text, "ok"), *(() if quiet else (Alert("restarted", text),)))
@@ -307,6 +326,7 @@ def _ago(seconds: float) -> str:
 
 _HANDLERS = {
     Adopted: _adopted,
+    Rebooted: _rebooted,
     Vacant: _vacant,
     Spawned: _spawned,
     Verified: _verified,

@@ -1,0 +1,180 @@
+"""The command line: one entry point for cron, for sudo, for `fab` and for people."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+from . import __version__, clock, config, host, instance, paths, wish
+from .errors import NotRunningError, UsageError, WatchdogError
+from .journal import Journal, clean
+from .states import SCHEMA, ExitCode, State, status_exit_code
+
+MAINTENANCE = "2h"
+_LONGEST_MAINTENANCE = 30 * 86400.0
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of our kind: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; `{self.prog} --help` lists what there is")
+
+
+def parser(prog: str) -> Parser:
+    """The grammar of the command line."""
+    top = Parser(prog=prog, description="Keeps one trading bot alive: never two, never silently none.", allow_abbrev=False)
+    top.add_argument("--config", action="append", default=[], metavar="FILE", help="env file; wins over the environment")
+    top.add_argument("--door", help=argparse.SUPPRESS)
+    top.add_argument("--debug", action="store_true", help="debug lines on the console, tracebacks")
+    top.add_argument("--version", action="version", version=f"{prog} {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+
+    def verb(name: str, text: str | None, json_too: bool = True) -> argparse.ArgumentParser:
+        found: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        if json_too:
+            found.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        return found
+
+    verb("check", "one pass: start the bot if it should run and does not (the default)")
+    guard = verb("guard", "stay on watch; from cron every minute", json_too=False)
+    guard.add_argument("--foreground", action="store_true", help="do not detach")
+    guard.add_argument("--replace", action="store_true", help="relieve the guard that is on watch, as after an upgrade")
+    guard.add_argument("--heir", action="store_true", help=argparse.SUPPRESS)
+    verb("status", "what the bot is doing").add_argument("-v", "--verbose", action="store_true", help="every field")
+    for name, text in (("start", "start the bot"), ("stop", "stop it and keep it stopped"), ("restart", "stop, then start")):
+        _who(verb(name, f"{text}; the last word of the operator, over reboots and deploys"))
+    logs = verb("logs", "the bot's output, the watchdog's log or the events")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (50)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as the file grows")
+    logs.add_argument("--since", metavar="WHEN", help="10m, 2h, 1d or 2026-11-24T05:40")
+    logs.add_argument("--grep", metavar="REGEX", help="only lines that match")
+    logs.add_argument("--source", choices=("app", "watchdog", "events"), default="app")
+    logs.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)
+    maintenance = verb("maintenance", "hands off for a while; without a word: show it")
+    maintenance.add_argument("switch", nargs="?", choices=("on", "off"))
+    maintenance.add_argument("--for", dest="span", default=MAINTENANCE, metavar="TIME", help=f"30m, 2h, 1d ({MAINTENANCE})")
+    _who(maintenance)
+    run = verb("run", "the bot in the foreground, for people", json_too=False)
+    run.add_argument("--by", help=argparse.SUPPRESS)
+    verb("alert-test", "send one mail now and say whether the server took it")
+    retire = verb("retire", "end guard and heir, never the bot; for upgrade and removal")
+    retire.add_argument("--purge", action="store_true", help="remove the state directory too")
+    verb("send", None, json_too=False).add_argument("--stdin", action="store_true", help=argparse.SUPPRESS)
+    return top
+
+
+def _who(found: argparse.ArgumentParser) -> None:
+    found.add_argument("--by", help="who asks (default: you)")
+    found.add_argument("--reason", default="", help="why, for the record")
+
+
+def main(words: list[str], prog: str = "watchdog") -> int:
+    """Run one verb; its documented exit code. No exception leaves, except with --debug."""
+    as_json = "--json" in words
+    debug = "--debug" in words
+    try:
+        return _run(words, prog)
+    except WatchdogError as error:
+        code, text = int(error.exit_code), str(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _mute()
+        return int(ExitCode.FAILED)
+    except Exception as error:
+        if debug:
+            raise
+        code, text = int(ExitCode.FAILED), f"unexpected {type(error).__name__}: {error}; --debug shows where"
+    if as_json:
+        _print_json({"ok": False, "exit_code": code, "error": clean(text)})
+    try:
+        print(f"{prog}: {clean(text)}", file=sys.stderr)
+    except (OSError, ValueError):
+        pass
+    return code
+
+
+def _run(words: list[str], prog: str) -> int:
+    _escape_unprintable()
+    arguments = parser(prog).parse_args(words if _has_verb(words) else [*words, "check"])
+    settings = config.load(dict(os.environ), arguments.config, arguments.door)
+    _need_psutil()
+    if arguments.verb == "guard":
+        from . import tick
+
+        return tick.become_guard(settings, arguments.foreground, arguments.replace, arguments.debug)
+    here = instance.locate(settings.script)
+    places = paths.of(settings, here)
+    journal = Journal(places.log_file, places.events_file, settings.name, arguments.debug)
+    context = Context(settings, here, places, journal, arguments)
+    from . import verbs
+
+    return verbs.VERBS[arguments.verb](context)
+
+
+class Context:
+    """What a verb works with."""
+
+    def __init__(
+        self,
+        settings: config.Config,
+        here: instance.Instance,
+        places: paths.Paths,
+        journal: Journal,
+        arguments: argparse.Namespace,
+    ) -> None:
+        self.config, self.instance, self.paths, self.journal, self.arguments = settings, here, places, journal, arguments
+
+    @property
+    def by(self) -> str:
+        """Who asks: as told, else the login behind sudo, else the user."""
+        import pwd
+
+        told = getattr(self.arguments, "by", None) or os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+        return clean(told)[:80]
+
+    def answer(self, document: dict[str, Any], text: str) -> None:
+        """One JSON document with --json, else the text for people."""
+        if self.arguments.json:
+            _print_json({"name": self.config.name, "host": host.name(), **document})
+        elif text:
+            print(text)
+
+
+def _has_verb(words: list[str]) -> bool:
+    """False for options alone: then the verb is `check`, as cron ran it in the beginning."""
+    rest = iter(words)
+    for word in rest:
+        if word in ("--config", "--door"):
+            next(rest, None)
+        elif not word.startswith("-") or word in ("-h", "--help", "--version"):
+            return True
+    return False
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True), flush=True)
+
+
+def _need_psutil() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("psutil") is None:
+        raise config.ConfigError(f"psutil is missing for {sys.executable}: use the release's own entry, or pip install 'psutil>=7.2.2'")
+
+
+def _escape_unprintable() -> None:
+    """Under LANG=C the emoji are escaped rather than an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+
+
+def _mute() -> None:
+    """The reader is gone: nothing more to say, not even at interpreter exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,184 @@
+"""The guard: a small resident process that sleeps on the bot's pidfd and wakes the moment it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from typing import Any
+
+from . import __version__, clock, control, wish
+from .config import Config
+from .engine import Engine
+from .heir import Heir
+from .instance import Instance
+from .journal import Journal
+from .notify import Listener
+from .outbox import Outbox
+from .outcome import Operation, Result
+from .paths import Paths
+
+BEAT = 10.0
+"""Seconds between two signs of life in the file ``beat``."""
+
+HEIR_PAUSE = 5.0
+"""Seconds before a dead heir is replaced, so that one that cannot live does not keep us busy."""
+
+OUTBOX_PAUSE = 60.0
+"""Seconds between two tries to deliver what waits in the outbox."""
+
+
+class Guard:
+    """Owns ``guard.lock`` (held by the caller), the sockets, the beat and the heir around one engine."""
+
+    def __init__(self, config: Config, instance: Instance, paths: Paths, journal: Journal) -> None:
+        self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
+        self.outbox = Outbox(config, paths, journal)
+        self.heir = Heir(config, instance)
+        self.server = self._listen()
+        self.notify = self._notify()
+        self.engine = Engine(config, instance, paths, journal, self.outbox.alert, notify=self.notify is not None)
+        self._leaving: str | None = None
+        self._beat_at = self._heir_at = self._outbox_at = 0.0
+        self._beat_failed = False
+
+    def run(self, ready: int | None = None) -> None:
+        """Guard the bot until SIGTERM or `retire`; the bot is never touched by our end.
+
+        ``ready`` is a descriptor that is closed once control requests are being answered.
+        """
+        read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_leave)
+        for number in (signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.beat()
+        if ready is not None:
+            os.close(ready)
+        self.journal.say("debug", f"guard is on watch: PID {os.getpid()}, version {__version__}")
+        try:
+            if not self._leaving:
+                self.engine.begin()
+            while not self._leaving:
+                self._round(read)
+        finally:
+            self.heir.retire()
+            self.engine.close()
+            for part in (self.server, self.notify):
+                if part:
+                    part.close()
+        self.journal.say("debug", f"guard leaves ({self._leaving}); the bot goes on")
+
+    def _round(self, signals: int) -> None:
+        self._chores()
+        poll = select.poll()
+        server = self.server.descriptors() if self.server else []
+        notify = [self.notify.socket.fileno()] if self.notify else []
+        heir = [self.heir.pidfd] if self.heir.pidfd is not None else []
+        for descriptor in [signals, *server, *notify, *heir, *self.engine.descriptors()]:
+            poll.register(descriptor, select.POLLIN)
+        until = min(self.engine.deadline(), self._beat_at, self._heir_at, self._outbox_at)
+        ready = [descriptor for descriptor, _ in poll.poll(max(0.0, until - clock.now()) * 1000 + 1)]
+        if signals in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(signals, 512)
+        if self._leaving:
+            return
+        self.engine.advance()
+        for descriptor in ready:
+            if self.server and descriptor in server:
+                self.server.handle(descriptor)
+            elif self.notify and descriptor in notify:
+                self._notified(self.notify)
+            elif descriptor in heir:
+                self._heir_at = clock.now() + HEIR_PAUSE
+                self.heir.lost()
+
+    def _chores(self) -> None:
+        now = clock.now()
+        if now >= self._beat_at:
+            self.beat()
+        if now >= self._heir_at and self.heir.pidfd is None:
+            try:
+                self.heir.ensure()
+            except OSError as error:
+                self.journal.say("warning", f"no heir: {error.strerror}; cron alone will replace a dead guard")
+                self._heir_at = now + 3600
+            else:
+                self._heir_at = now + HEIR_PAUSE
+        elif now >= self._heir_at:
+            self._heir_at = now + 3600
+        if now >= self._outbox_at:
+            self._outbox_at = now + OUTBOX_PAUSE
+            self.outbox.deliver()
+
+    def beat(self) -> None:
+        """Renew the sign of life. A disk that refuses it is said once; the socket is the better proof anyway."""
+        self._beat_at = clock.now() + BEAT
+        try:
+            descriptor = os.open(self.paths.beat, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.pwrite(descriptor, f"{clock.now():018.3f} {os.getpid():08d} {clock.boot_id():<36}\n".encode(), 0)
+            finally:
+                os.close(descriptor)
+            self._beat_failed = False
+        except OSError as error:
+            if not self._beat_failed:
+                self.journal.say("warning", f"cannot write {self.paths.beat}: {error.strerror}; going on without it")
+            self._beat_failed = True
+
+    def _listen(self) -> control.Server | None:
+        try:
+            return control.Server(self.instance.control_socket, self._request)
+        except OSError as error:
+            self.journal.say("warning", f"no control socket: {error.strerror}; verbs will act through the lock")
+            return None
+
+    def _notify(self) -> Listener | None:
+        try:
+            return Listener(self.instance.notify_socket)
+        except OSError as error:
+            self.journal.say("debug", f"no notify socket: {error.strerror}; READY=1 is not heard")
+            return None
+
+    def _notified(self, listener: Listener) -> None:
+        for pid, line in listener.messages():
+            if line == "READY=1" and self.engine.bot and pid == self.engine.bot.identity.pid:
+                self.engine.verified("said READY=1")
+                self.engine.advance()
+
+    def _request(self, request: dict[str, Any], reply: control.Reply) -> None:
+        verb = request.get("verb")
+        if verb in ("start", "stop", "restart", "check"):
+
+            def finish(result: Result) -> None:
+                reply(result.document())
+
+            by, reason = str(request.get("by", "unknown")), str(request.get("reason", ""))
+            self.engine.submit(Operation(verb, by, reason, finish))
+        elif verb == "retire":
+            self._leaving = "retired"
+            reply(self._about())
+        elif verb == "wake":
+            self.engine.advance()
+            reply(self._about())
+        else:
+            reply(self._about())
+
+    def _about(self) -> dict[str, Any]:
+        memory = self.engine.memory
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "state": memory.phase.value,
+            "reason": memory.told or memory.reason,
+            "bot": self.engine.bot.identity.pid if self.engine.bot else None,
+            "next_start_in_s": None if memory.next_start is None else max(0.0, memory.next_start - clock.now()),
+            "maintenance": wish.read_maintenance(self.instance) is not None,
+        }
+
+    def _asked_to_leave(self, number: int, frame: object) -> None:
+        self._leaving = signal.Signals(number).name

@@ -1,0 +1,74 @@
+"""The heir: ``flock(1)`` waiting in the kernel for the guard's lock, to become the next guard the moment it is free.
+
+An heir holds ``heir.lock`` by inheritance, so there is exactly one, and a guard that finds the lock taken has an heir
+already. It costs a third of a megabyte; cron is the line behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from . import identity, ladder, launch, locks
+from .config import Config
+from .identity import Identity
+from .instance import Instance
+
+FLAG = "--heir"
+
+
+class Heir:
+    """The guard's handle on its heir. ``pidfd`` becomes readable when the heir dies; None when there is none."""
+
+    def __init__(self, config: Config, instance: Instance) -> None:
+        self._config, self._instance = config, instance
+        self._lock = locks.inherited(instance.heir_lock)
+        self.pidfd: int | None = None
+        self._identity: Identity | None = None
+
+    def ensure(self) -> None:
+        """Find the heir that waits, or start one. Raises OSError (for example where there is no flock(1))."""
+        self._let_go()
+        lock = self._lock if self._lock is not None else locks.acquire(self._instance.heir_lock)
+        self._lock = None
+        if lock is None:
+            pids = [pid for pid in locks.holders(self._instance.heir_lock) if pid != os.getpid()]
+            self._watch(identity.identify(pids[0]) if pids else None)
+            return
+        try:
+            argv = ["flock", "-F", "-x", self._instance.guard_lock, *launch.command(self._config, "guard", FLAG)]
+            pid = launch.detached(argv, launch.environment(self._config), keep=lock)
+        finally:
+            os.close(lock)
+        self._watch(identity.identify(pid))
+
+    def lost(self) -> None:
+        """It has died: let go of it."""
+        self._let_go()
+
+    def retire(self) -> None:
+        """End it, so that our own end leaves no guard. Best effort."""
+        if self.pidfd is not None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            except OSError:
+                pass
+            self._reap()
+            self._let_go()
+
+    def _watch(self, found: Identity | None) -> None:
+        self._identity = found
+        self.pidfd = ladder.open_pidfd(found) if found else None
+
+    def _let_go(self) -> None:
+        if self.pidfd is not None:
+            self._reap()
+            os.close(self.pidfd)
+        self.pidfd = self._identity = None
+
+    def _reap(self) -> None:
+        if self._identity:
+            try:
+                os.waitpid(self._identity.pid, os.WNOHANG)
+            except ChildProcessError:
+                pass

@@ -1,0 +1,123 @@
+"""Stopping processes for good: TERM and CONT, a time of grace, KILL, and proof. Every signal goes through a pidfd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+
+from . import clock, procfs
+from .identity import Identity
+
+KILL_WAIT = 5.0
+"""Seconds a process may need to die of SIGKILL before it counts as stuck (D state, signal(7))."""
+
+LEFTOVER_GRACE = 5.0
+"""Seconds that children of a stopped bot get between TERM and KILL, at most."""
+
+
+class Ladder:
+    """The stop of one bot: first its main process, then what is left of the session that we made for it.
+
+    Drive it with `advance`; `descriptors` and `deadline` say when that is worth while. ``outcome`` becomes ``gone`` or
+    ``stuck``.
+    """
+
+    def __init__(self, main: Identity, grace: float, leftovers_only: bool = False) -> None:
+        self.main = main
+        self.grace = grace
+        self.outcome: str | None = None
+        self.killed = False
+        self.deadline = 0.0
+        self._stage = 0
+        self._targets: dict[int, Identity] = {}
+        if leftovers_only:
+            self._stage = 2
+            self._begin(self._leftovers(), min(self.grace, LEFTOVER_GRACE))
+        else:
+            self._begin([main], grace)
+
+    def descriptors(self) -> list[int]:
+        """pidfds that become readable when a target dies (pidfd_open(2))."""
+        return list(self._targets)
+
+    def advance(self) -> None:
+        """Look at the targets, go one rung down where the time is up, set ``outcome`` at the end."""
+        for descriptor, target in list(self._targets.items()):
+            if not _living(descriptor, target):
+                os.close(self._drop(descriptor))
+        while self.outcome is None and (not self._targets or clock.now() >= self.deadline):
+            self._next()
+
+    def close(self) -> None:
+        """Let go of the descriptors; nobody is signalled any more."""
+        for descriptor in list(self._targets):
+            os.close(self._drop(descriptor))
+
+    def _next(self) -> None:
+        if self._targets and self._stage in (0, 2):
+            self._stage += 1
+            self.killed = True
+            for descriptor in self._targets:
+                _send(descriptor, signal.SIGKILL)
+            self.deadline = clock.now() + KILL_WAIT
+        elif self._targets:
+            self.outcome = "stuck"
+        elif self._stage < 2:
+            self._stage = 2
+            self._begin(self._leftovers(), min(self.grace, LEFTOVER_GRACE))
+        else:
+            self.outcome = "gone"
+
+    def _leftovers(self) -> list[Identity]:
+        if not self.main.own_session:
+            return []
+        members = procfs.session_members(self.main.pid)
+        return [Identity(pid, start, self.main.boot, False) for pid, start in members if start >= self.main.start]
+
+    def _begin(self, targets: list[Identity], grace: float) -> None:
+        self.deadline = clock.now() + grace
+        for target in targets:
+            descriptor = open_pidfd(target)
+            if descriptor is not None:
+                self._targets[descriptor] = target
+                _send(descriptor, signal.SIGTERM)
+                _send(descriptor, signal.SIGCONT)  # a stopped process does not see TERM (signal(7))
+
+    def _drop(self, descriptor: int) -> int:
+        del self._targets[descriptor]
+        return descriptor
+
+
+def open_pidfd(target: Identity) -> int | None:
+    """A pidfd that provably is that process: the start is compared after the opening. None when it is gone."""
+    try:
+        descriptor = os.pidfd_open(target.pid)
+    except OSError:
+        return None
+    found = procfs.stat(target.pid)
+    if found is None or found.start != target.start:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def ended(descriptor: int) -> bool:
+    """True once the process behind a pidfd has exited, be it reaped or not."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _living(descriptor: int, target: Identity) -> bool:
+    if ended(descriptor):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(target.pid, os.WNOHANG)
+        return False
+    return True
+
+
+def _send(descriptor: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        signal.pidfd_send_signal(descriptor, number)

@@ -1,0 +1,53 @@
+"""Starting ourselves: guard, heir and sender run the same command as the one that started us."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+
+from .config import Config
+
+
+def command(config: Config, *words: str) -> list[str]:
+    """Argument vector for a verb of this agent: through the door where there is one, so that an upgrade is picked up."""
+    if config.door:
+        return [config.door, *words]
+    return [sys.executable, "-m", __package__ or "watchdog", *words]
+
+
+def environment(config: Config) -> dict[str, str]:
+    """cron's environment; without a door also the settings, absolute, and where this package lies."""
+    user = pwd.getpwuid(os.getuid())
+    variables = {"HOME": user.pw_dir, "LOGNAME": user.pw_name, "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
+    if config.door:
+        return variables
+    places = [place for place in sys.path if place and os.path.isdir(place)]
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([here, *places]))
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "TZ"):
+        if name in os.environ:
+            variables[name] = os.environ[name]
+    return {**variables, **config.environment()}
+
+
+def detached(argv: list[str], variables: dict[str, str], stdin: int | None = None, keep: int | None = None) -> int:
+    """Start a process in a session of its own with nothing of ours but ``stdin`` and the descriptor ``keep``; its PID.
+
+    Raises OSError.
+    """
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    if stdin is None:
+        actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
+    else:
+        actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
+    if keep is not None:
+        os.set_inheritable(keep, True)
+    try:
+        return os.posix_spawnp(argv[0], argv, variables, file_actions=actions, setsid=True, setsigmask=())
+    finally:
+        if keep is not None:
+            os.set_inheritable(keep, False)

@@ -1,0 +1,68 @@
+"""start, stop, restart and check: ask the guard; where there is none, take its lock and act ourselves."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from . import clock, control, instance, locks, oneshot, wedged, wish
+from .config import Config
+from .engine import Engine
+from .errors import BusyError, WatchdogError
+from .journal import Journal
+from .outbox import Outbox
+from .outcome import Operation, Result
+from .paths import Paths
+
+WAIT = {"check": 0.0, "start": 15.0, "restart": 15.0, "stop": 60.0}
+"""Seconds that a verb waits for somebody else who acts on the bot right now."""
+
+CHECK_LIMIT = 45.0
+"""Seconds that one pass may take: less than the minute until cron starts the next."""
+
+CHECK_PATIENCE = 20.0
+"""Seconds that a pass waits for a delay of the ladder before it gives up."""
+
+
+def operate(config: Config, here: instance.Instance, paths: Paths, journal: Journal, verb: str, by: str, reason: str) -> dict[str, Any]:
+    """Carry out the verb; its JSON answer. Raises BusyError when somebody else does not come to an end."""
+    instance.prepare(here)
+    limit = 2 * (config.stop_grace + 20) + config.start_grace
+    end = clock.now() + WAIT[verb]
+    recorded = False
+    while True:
+        try:
+            answer = control.ask(here.control_socket, {"verb": verb, "by": by, "reason": reason}, limit)
+        except TimeoutError as error:
+            raise BusyError(str(error)) from None
+        if answer is not None and "exit_code" in answer:
+            return answer
+        lock = locks.acquire(here.guard_lock)
+        if lock is not None:
+            return _alone(config, here, paths, journal, (verb, by, reason), limit).document()
+        if verb == "stop" and not recorded:  # said before the wait, so that a start under way already obeys it
+            try:
+                wish.write_desired(here, wish.STOPPED, by, reason)
+            except OSError as error:
+                raise WatchdogError(f"not recorded, so not done: {here.desired}: {error.strerror}") from None
+            recorded = True
+        found = wedged.replaceable(here, paths)
+        if found and wedged.end(found, journal):
+            continue
+        if clock.now() >= end:
+            other = wedged.holder(here)
+            raise BusyError(f"{f'PID {other.pid}' if other else 'another process'} is acting on {config.name}: try again in a moment")
+        time.sleep(0.05)
+
+
+def _alone(config: Config, here: instance.Instance, paths: Paths, journal: Journal, asked: tuple[str, str, str], limit: float) -> Result:
+    engine = Engine(config, here, paths, journal, Outbox(config, paths, journal).alert)
+    check = asked[0] == "check"
+    if check:
+        limit = CHECK_LIMIT
+
+    def operation(finish: Any) -> Operation:
+        patience = clock.now() + CHECK_PATIENCE if check else 0.0
+        return Operation(*asked, finish, patience)
+
+    return oneshot.run(engine, operation, limit)

@@ -1,0 +1,196 @@
+"""`status`: what can be proved about the bot right now, without touching a lock."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from . import __version__, clock, control, host, identity, instance, journal, locks, outbox, procfs, snapshot, wish
+from .config import Config
+from .identity import Identity
+from .paths import Paths
+from .states import ALIVE, SCHEMA, State
+
+CPU_SAMPLE = 0.1
+"""Seconds over which processor use is measured."""
+
+
+def status(config: Config, here: instance.Instance, paths: Paths, measure: bool = True) -> dict[str, Any]:
+    """The document that ``status --json`` prints. Raises ConfigError when the lock directory cannot be used."""
+    warnings: list[str] = []
+    guard = control.ask(here.control_socket, {"verb": "ping"}, 2.0) if os.path.exists(here.control_socket) else None
+    silent = None if guard else _silent_guard(here, warnings)
+    try:
+        remembered = snapshot.load(paths.state_file)
+    except ValueError as error:
+        remembered = snapshot.Snapshot()
+        warnings.append(f"state cannot be read: {error}")
+    bot, unknown = _find(config, here, remembered.bot, guard, warnings)
+    desired = wish.read_desired(here)
+    maintenance = wish.read_maintenance(here)
+    state = _state(bot, unknown, guard, remembered, desired.wanted)
+    if guard is None and silent is None and desired.wanted:
+        warnings.append("no guard is on watch: cron starts one every minute, or `watchdog guard` does now")
+    if bot and not desired.wanted:
+        warnings.append("the bot runs although `stop` was said: it was started by hand")
+    number = identity.read_pid_file(config.pid_file)
+    if bot and number != bot.pid:
+        warnings.append(f"{config.pid_file} names {number or 'nobody'}, the bot is PID {bot.pid}")
+    warnings += _older_watchdogs(config)
+    started = clock.utc() - clock.now() + bot.start / clock.TICKS_PER_SECOND if bot else None
+    last = journal.last_event(paths.events_file)
+    next_start = guard.get("next_start_in_s") if guard else _delay(remembered)
+    return {
+        "schema": SCHEMA,
+        "name": config.name,
+        "host": host.name(),
+        "version": __version__,
+        "release": release(),
+        "state": state.value,
+        "reason": unknown or (guard or {}).get("reason") or remembered.memory.told or remembered.memory.reason or None,
+        "desired": desired.state,
+        "desired_by": desired.by,
+        "desired_since": desired.since,
+        "desired_reason": desired.reason,
+        "maintenance": maintenance_document(maintenance),
+        "pid": bot.pid if bot else None,
+        "started_at": clock.stamp(started) if started else None,
+        "uptime_s": round(clock.utc() - started, 1) if started else None,
+        "restarts": remembered.memory.restarts,
+        **(_measure(bot.pid) if bot and measure else {"cpu_percent": None, "memory_bytes": None}),
+        "last_event": {key: last.get(key) for key in ("time", "kind", "message")} if last else None,
+        "last_exit": remembered.last_exit,
+        "next_start_in_s": None if bot or next_start is None else round(next_start, 1),
+        "guard": _guard_document(guard, silent),
+        "lock": here.bot_lock,
+        "instance_dir": here.directory,
+        "state_dir": paths.state_dir,
+        "pid_file": {"path": config.pid_file, "pid": number},
+        "log_file": paths.log_file,
+        "app_log": config.app_log or paths.bot_out,
+        "alerts": {
+            "configured": all(config.smtp.get(name) for name in ("SMTP_SERVER", "ALERT_EMAIL_FROM", "ALERT_EMAIL_TO")),
+            "queued": len(outbox.pending(paths.outbox)),
+            "dead": len(outbox.pending(paths.outbox, "dead")),
+        },
+        "warnings": warnings,
+    }
+
+
+def maintenance_document(found: wish.Maintenance | None) -> dict[str, Any] | None:
+    """The JSON object for a maintenance, None for none."""
+    if found is None:
+        return None
+    return {
+        "owner": found.owner,
+        "reason": found.reason,
+        "since": found.since,
+        "until": found.until,
+        "remaining_s": round(found.remaining, 1),
+    }
+
+
+def release() -> str | None:
+    """Identifier of the release this agent was unpacked from, None outside of one."""
+    file = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "RELEASE")
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = json.load(stream).get("release")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _find(
+    config: Config, here: instance.Instance, known: Identity | None, guard: dict[str, Any] | None, warnings: list[str]
+) -> tuple[Identity | None, str | None]:
+    holders = [pid for pid in locks.holders(here.bot_lock) if pid != os.getpid()]
+    bot = identity.among(holders, config, here, known) if holders else None
+    seen = identity.look(config, here, known)
+    if bot is None:
+        bot = seen.bot
+    others = [one for one in (seen.bot, *seen.others) if one and bot and one.pid != bot.pid]
+    if others:
+        warnings.append(f"more than one bot is running: PIDs {', '.join(str(one.pid) for one in [bot, *others] if one)}")
+    if bot is not None:
+        return bot, None
+    watchers = {guard.get("pid")} if guard else set()
+    strangers = [pid for pid in holders if pid not in watchers and not identity.are_leftovers([pid], known)]
+    if seen.unknown:
+        return None, seen.unknown
+    if strangers and not _is_ours(strangers):
+        return None, f"PID {strangers[0]} holds {here.bot_lock} and is not known to be the bot"
+    return None, None
+
+
+def _is_ours(pids: list[int]) -> bool:
+    """A pass of this agent holds the lock for an instant while it starts or stops a bot."""
+    return all(any("watchdog" in word for word in procfs.cmdline(pid)) for pid in pids)
+
+
+def _state(
+    bot: Identity | None, unknown: str | None, guard: dict[str, Any] | None, remembered: snapshot.Snapshot, wanted: bool
+) -> State:
+    try:
+        said = State(guard["state"]) if guard else remembered.memory.phase
+    except (KeyError, ValueError):
+        said = State.DOWN
+    if bot is not None:
+        same = remembered.bot is not None and remembered.bot[:3] == bot[:3]
+        return said if said in ALIVE and (guard or same) else State.RUNNING
+    if unknown:
+        return State.UNKNOWN
+    if said in (State.BACKOFF, State.FAILED, State.HELD) and wanted:
+        return said
+    return State.DOWN if wanted else State.STOPPED
+
+
+def _delay(remembered: snapshot.Snapshot) -> float | None:
+    at = remembered.memory.next_start
+    return None if at is None else max(0.0, at - clock.now())
+
+
+def _silent_guard(here: instance.Instance, warnings: list[str]) -> int | None:
+    pids = [pid for pid in locks.holders(here.guard_lock) if pid != os.getpid()]
+    if not pids:
+        return None
+    if "guard" in procfs.cmdline(pids[0]):
+        warnings.append(f"the guard (PID {pids[0]}) does not answer: the next tick replaces it if it stays silent")
+    return pids[0]
+
+
+def _guard_document(guard: dict[str, Any] | None, silent: int | None) -> dict[str, Any] | None:
+    if guard:
+        return {"pid": guard.get("pid"), "answers": True, "version": guard.get("version")}
+    return {"pid": silent, "answers": False, "version": None} if silent else None
+
+
+def _measure(pid: int) -> dict[str, Any]:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        processor = process.cpu_percent(interval=CPU_SAMPLE)
+        try:
+            memory = process.memory_full_info().pss
+        except psutil.AccessDenied:
+            memory = process.memory_info().rss
+    except psutil.Error:
+        return {"cpu_percent": None, "memory_bytes": None}
+    return {"cpu_percent": round(processor, 1), "memory_bytes": memory}
+
+
+def _older_watchdogs(config: Config) -> list[str]:
+    """Processes of another watchdog for the same bot, such as the original script started by a crontab line."""
+    found = []
+    root = os.path.realpath(config.app_dir)
+    for pid in procfs.pids():
+        words = procfs.cmdline(pid)
+        script = next((word for word in words[1:] if os.path.basename(word) in ("watchdog.py", "app_watchdog.py")), None)
+        if script is None:
+            continue
+        path = os.path.realpath(os.path.join(procfs.working_directory(pid) or "/", script))
+        if path.startswith(root + os.sep):
+            found.append(f"an older watchdog runs for this bot: PID {pid}, {path}: retire it, it would resurrect a stopped bot")
+    return found

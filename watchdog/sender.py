@@ -1,0 +1,88 @@
+"""The sender: a short-lived process that empties the outbox. It may hang: the kernel ends it after a minute."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from . import clock, locks, mail, outbox
+from .config import Config
+from .errors import WatchdogError
+from .journal import Journal
+from .paths import Paths
+
+LIFETIME = 60
+"""Seconds until SIGALRM ends the process, whatever a name server or a mail server does (alarm(2))."""
+
+GIVE_UP = 3 * 86400.0
+"""Seconds after which an alert that no server took is set aside."""
+
+
+def run(config: Config, paths: Paths, journal: Journal, from_stdin: bool) -> None:
+    """Send what waits; alerts that the server takes are removed, the others stay for the next sender."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIFETIME)
+    if from_stdin:
+        entry = json.loads(sys.stdin.buffer.read(outbox_limit))
+        _send(config, journal, [entry], [None], paths)
+        return
+    os.makedirs(paths.state_dir, mode=0o700, exist_ok=True)
+    lock = locks.acquire(paths.outbox_lock)
+    if lock is None:
+        return
+    try:
+        files = outbox.pending(paths.outbox)
+        loaded = [(file, entry) for file in files if (entry := _load(file, paths)) is not None]
+        if loaded:
+            _send(config, journal, [entry for _, entry in loaded], [file for file, _ in loaded], paths)
+    finally:
+        os.close(lock)
+
+
+outbox_limit = 65_536
+
+
+def _send(
+    config: Config, journal: Journal, entries: list[dict[str, Any]], files: list[str | None], paths: Paths
+) -> None:
+    def done(index: int, error: mail.DeliveryError | None) -> None:
+        file, subject = files[index], entries[index].get("subject", "")
+        if error is None:
+            journal.say("alert", f"mail sent: {subject}")
+            if file:
+                os.unlink(file)
+        else:
+            journal.say("warning", f"mail not taken: {subject}: {error}")
+            if file and error.permanent:
+                _bury(file, paths)
+
+    try:
+        mail.deliver(mail.settings(config.smtp), entries, done)
+    except WatchdogError as error:
+        journal.say("warning", f"mail not sent, {len(entries)} waiting: {error}")
+        for file, entry in zip(files, entries):
+            if file and clock.utc() - float(entry.get("utc", 0)) > GIVE_UP:
+                _bury(file, paths)
+
+
+def _load(file: str, paths: Paths) -> dict[str, Any] | None:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            entry = json.load(stream)
+        if isinstance(entry, dict):
+            return entry
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        pass
+    _bury(file, paths)
+    return None
+
+
+def _bury(file: str, paths: Paths) -> None:
+    with contextlib.suppress(OSError):
+        os.rename(file, os.path.join(paths.outbox, "dead", os.path.basename(file)))

@@ -1,0 +1,79 @@
+"""state.json: what the policy remembers and which process the bot was, over restarts of guard and host."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from . import clock, policy, store
+from .identity import Identity
+from .states import State
+
+VERSION = 1
+
+
+class Snapshot(NamedTuple):
+    """``bot`` is the bot seen last, alive or not; ``last_exit`` is the JSON object that ``status`` shows."""
+
+    memory: policy.Memory = policy.Memory()
+    bot: Identity | None = None
+    last_exit: dict[str, Any] | None = None
+
+
+def load(path: str) -> Snapshot:
+    """Read it back, deadlines moved onto this boot's clock. Raises ValueError for what cannot be used.
+
+    UTC counts only over a reboot: the time that passed by the wall clock, never less than none.
+    """
+    found = store.load(path)
+    if found is None:
+        return Snapshot()
+    if found.get("version") != VERSION:
+        raise ValueError(f"{path}: version {found.get('version')!r}, not {VERSION}")
+    try:
+        memory = _memory(found["memory"])
+        if found["boot"] != clock.boot_id():
+            passed = max(0.0, clock.utc() - float(found["saved_utc"]))
+            memory = policy.shifted(memory, clock.now() - float(found["saved_boot"]) - passed)
+        bot = None if found["bot"] is None else Identity(*found["bot"])
+        if bot is not None and not all(isinstance(v, kind) for v, kind in zip(bot, (int, int, str, bool))):
+            raise TypeError("bot")
+        last_exit = found["last_exit"] if isinstance(found["last_exit"], dict) else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {type(error).__name__} {error}") from None
+    return Snapshot(memory, bot, last_exit)
+
+
+def save(path: str, snapshot: Snapshot) -> None:
+    """Write it in one step. Raises OSError."""
+    document = {
+        "version": VERSION,
+        "boot": clock.boot_id(),
+        "saved_boot": clock.now(),
+        "saved_utc": clock.utc(),
+        "memory": snapshot.memory._asdict(),
+        "bot": snapshot.bot,
+        "last_exit": snapshot.last_exit,
+    }
+    try:
+        store.replace(path, document)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        store.replace(path, document)
+
+
+def _memory(found: dict[str, Any]) -> policy.Memory:
+    blank = policy.Memory()
+    values: dict[str, Any] = {}
+    for field, default in blank._asdict().items():
+        value = found.get(field, default)
+        if field == "phase":
+            value = State(value)
+        elif field == "failures":
+            value = tuple(float(at) for at in value)
+        elif default is None:
+            value = None if value is None else (int(value) if field == "hold_code" else float(value))
+        elif not isinstance(value, type(default)):
+            raise TypeError(field)
+        values[field] = value
+    return policy.Memory(**values)

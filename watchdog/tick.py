@@ -1,0 +1,148 @@
+"""The verb that cron starts every minute: a live guard means there is nothing to do; else become the guard.
+
+The path with a live guard imports next to nothing, since it runs 1440 times a day on every host.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import config, control, instance, locks
+from .errors import BusyError, WatchdogError
+
+SETTLE = 3.0
+"""Seconds that a tick waits for another tick to become the guard."""
+
+
+def answers(environ: dict[str, str], files: list[str]) -> bool:
+    """True when a guard holds the lock of this bot and answers. Raises ConfigError."""
+    values, _ = config.gather(environ, files)
+    app_dir = config.locate_app_dir(values)
+    here = instance.locate(config.locate_script(values, app_dir))
+    return os.path.exists(here.control_socket) and control.ask(here.control_socket, {"verb": "ping"}, 2.0) is not None
+
+
+def become_guard(settings: config.Config, foreground: bool, replace: bool, debug: bool) -> int:
+    """Take the guard's lock and stay, detached unless ``foreground``. 0 as well when another guard is there and answers.
+
+    Raises BusyError when somebody else keeps the lock, without an answer, yet not long enough to be replaced.
+    """
+    from . import paths, wedged
+    from .journal import Journal
+
+    here = instance.locate(settings.script)
+    instance.prepare(here)
+    places = paths.of(settings, here)
+    journal = Journal(places.log_file, places.events_file, settings.name, debug)
+    lock = locks.inherited(here.guard_lock)
+    old = retire(here, journal) if replace and lock is None else None
+    end = time.monotonic() + SETTLE
+    while lock is None:
+        lock = locks.acquire(here.guard_lock)
+        if lock is not None:
+            break
+        answer = control.ask(here.control_socket, {"verb": "ping"}, 2.0)
+        if answer and answer.get("pid") != old:
+            return 0
+        found = wedged.replaceable(here, places)
+        if found:
+            wedged.end(found, journal)
+            end = time.monotonic() + SETTLE
+        elif time.monotonic() > end:
+            other = wedged.holder(here)
+            who = f"PID {other.pid}" if other else "a process that cannot be identified"
+            raise BusyError(f"{who} holds {here.guard_lock} and does not answer; looked at again by the next tick")
+        time.sleep(0.02)
+    return _stay(settings, here, places, journal, lock, foreground)
+
+
+def retire(here: instance.Instance, journal: object) -> int | None:
+    """Ask the guard and its heir to leave and wait until they have; the PID of the guard that left. The bot goes on.
+
+    Raises BusyError when it will not go.
+    """
+    from . import ladder, wedged
+    from .identity import identify
+    from .journal import Journal
+
+    answer = control.ask(here.control_socket, {"verb": "retire"}, 5.0)
+    found = identify(int(answer["pid"])) if answer else wedged.holder(here)
+    if found is None:
+        return None
+    pidfd = ladder.open_pidfd(found)
+    if pidfd is None:
+        return found.pid
+    try:
+        end = time.monotonic() + 5.0
+        while time.monotonic() < end:
+            if ladder.ended(pidfd):
+                return found.pid
+            time.sleep(0.01)
+    finally:
+        os.close(pidfd)
+    assert isinstance(journal, Journal)
+    if "guard" in _words(found.pid) and wedged.end(found, journal):
+        return found.pid
+    raise BusyError(f"PID {found.pid} holds {here.guard_lock} and does not leave")
+
+
+def _words(pid: int) -> list[str]:
+    from . import procfs
+
+    return procfs.cmdline(pid)
+
+
+def _stay(
+    settings: config.Config, here: instance.Instance, places: object, journal: object, lock: int, foreground: bool
+) -> int:
+    from .guard import Guard
+    from .journal import Journal
+    from .paths import Paths
+
+    assert isinstance(places, Paths) and isinstance(journal, Journal)
+    ready: int | None = None
+    if not foreground:
+        heard = _detach()
+        if heard is None:
+            os.close(lock)
+            return 0
+        ready = heard
+        journal.console = False
+    try:
+        os.chdir("/")
+        Guard(settings, here, places, journal).run(ready)
+    except WatchdogError as error:
+        journal.say("error", str(error))
+        return int(error.exit_code)
+    finally:
+        if not foreground:
+            os._exit(0)
+    return 0
+
+
+def _detach() -> int | None:
+    """Fork twice into a session of our own. In the parent: None, once the guard answers. In the guard: a descriptor.
+
+    cron waits until nobody has the job's output open, so all three streams go to /dev/null.
+    """
+    import select
+
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child:
+        os.close(write)
+        os.waitpid(child, 0)
+        select.select([read], [], [], 10.0)  # end of file: the guard answers, or is dead
+        os.close(read)
+        return None
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.close(read)
+    os.umask(0o077)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    return write

@@ -1,0 +1,243 @@
+"""The verbs but `guard`: each takes the context of the command line and returns its exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Any, Callable
+
+from . import clock, control, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
+from .cli import Context
+from .errors import UsageError, WatchdogError
+from .states import ExitCode, State, status_exit_code
+
+LONGEST_MAINTENANCE = 30 * 86400.0
+
+
+def act(context: Context) -> int:
+    """start, stop, restart, check."""
+    verb = context.arguments.verb
+    reason = getattr(context.arguments, "reason", "")
+    answer = operate.operate(
+        context.config, context.instance, context.paths, context.journal, verb, context.by, reason
+    )
+    code = int(answer["exit_code"])
+    quiet = verb == "check" and code == 0 and not sys.stdout.isatty()
+    context.answer(answer, "" if quiet else _sentence(context, answer))
+    return code
+
+
+def _sentence(context: Context, answer: dict[str, Any]) -> str:
+    mark = "✅" if answer["ok"] else "❌"
+    text = f"{mark} {context.config.name}: {answer['message']}"
+    if answer["old_pid"] and answer["pid"] and answer["action"] == "restarted":
+        text = f"{mark} {context.config.name}: restarted, PID {answer['old_pid']} → PID {answer['pid']}"
+    if answer["verified_after_s"] is not None:
+        text += f", verified after {answer['verified_after_s']:.1f} s"
+    return text
+
+
+def status(context: Context) -> int:
+    """status."""
+    found = report.status(context.config, context.instance, context.paths)
+    text = render(found, context.arguments.verbose)
+    context.answer(found, text)
+    return int(status_exit_code(State(found["state"])))
+
+
+def render(found: dict[str, Any], verbose: bool) -> str:
+    """The status for people."""
+    marks = {"running": "✅", "starting": "⏳", "stopping": "⏳", "stopped": "⏹ ", "unknown": "❓"}
+    head = f"{marks.get(found['state'], '❌')} {found['name']} on {found['host']}: {found['state']}"
+    if found["pid"]:
+        head += f", PID {found['pid']}, up {clock.human(found['uptime_s'])}"
+    rows = [head]
+    if found["reason"] and found["state"] not in ("running", "stopped"):
+        rows.append(f"   why         {found['reason']}")
+    if found["next_start_in_s"] is not None:
+        rows.append(f"   next start  in {clock.human(found['next_start_in_s'])}")
+    if found["desired"] == wish.STOPPED:
+        why = f": {found['desired_reason']}" if found["desired_reason"] else ""
+        rows.append(f"   stopped by  {found['desired_by']} at {found['desired_since']}{why}")
+    if found["maintenance"]:
+        one = found["maintenance"]
+        why = f": {one['reason']}" if one["reason"] else ""
+        rows.append(f"   maintenance by {one['owner']} until {one['until']} ({clock.human(one['remaining_s'])} left){why}")
+    if found["pid"] and found["memory_bytes"] is not None:
+        rows.append(f"   resources   cpu {found['cpu_percent']:.1f} %, memory {found['memory_bytes'] / 1e6:.1f} MB")
+    rows.append(f"   restarts    {found['restarts']}")
+    if found["last_event"]:
+        rows.append(f"   last event  {found['last_event']['time']} {found['last_event']['message']}")
+    guard = found["guard"]
+    rows.append(f"   guard       {'none' if not guard else 'PID %d' % guard['pid']}{'' if not guard or guard['answers'] else ', silent'}")
+    if verbose:
+        keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
+        rows += [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
+        rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
+        alerts = found["alerts"]
+        rows.append(f"   alerts      {'on' if alerts['configured'] else 'off'}, {alerts['queued']} queued, {alerts['dead']} dead")
+        if found["last_exit"]:
+            rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
+    rows += [f"⚠️  {warning}" for warning in found["warnings"]]
+    return "\n".join(rows)
+
+
+def show_logs(context: Context) -> int:
+    """logs."""
+    arguments = context.arguments
+    if arguments.lines < 0:
+        raise UsageError(f"--lines {arguments.lines}: a number of lines cannot be negative")
+    places = {
+        "app": context.config.app_log or context.paths.bot_out,
+        "watchdog": context.paths.log_file,
+        "events": context.paths.events_file,
+    }
+    path = places[arguments.source]
+    wanted = logs.pattern(arguments.grep)
+    since = None if arguments.since is None else logs.moment(arguments.since, clock.utc())
+    lines, position = logs.last_lines(path, arguments.lines, wanted, since)
+    if arguments.json and not arguments.follow:
+        context.answer({"source": arguments.source, "file": path, "lines": lines}, "")
+        return 0
+
+    def show(line: str) -> None:
+        if arguments.json:
+            context.answer({"line": line}, "")
+        else:
+            print(logs.printable(line), flush=True)
+
+    for line in lines:
+        show(line)
+    if arguments.follow:
+        logs.follow(path, position, wanted, show, arguments.until_eof)
+    return 0
+
+
+def maintenance(context: Context) -> int:
+    """maintenance."""
+    arguments, here = context.arguments, context.instance
+    if arguments.switch:
+        instance.prepare(here)
+        try:
+            if arguments.switch == "on":
+                seconds = logs.duration(arguments.span)
+                if seconds > LONGEST_MAINTENANCE:
+                    raise UsageError(f"--for {arguments.span}: 30 days at most; `stop` has no end")
+                wish.write_maintenance(here, context.by, arguments.reason, seconds)
+            else:
+                wish.end_maintenance(here)
+        except OSError as error:
+            raise WatchdogError(f"not recorded: {here.maintenance}: {error.strerror}") from None
+        text = f"maintenance {arguments.switch} by {context.by}" + (f": {arguments.reason}" if arguments.reason else "")
+        context.journal.event(f"maintenance-{arguments.switch}", text, by=context.by)
+        control.ask(here.control_socket, {"verb": "wake"}, 2.0)
+    found = wish.read_maintenance(here)
+    message = "no maintenance"
+    if found:
+        why = f": {found.reason}" if found.reason else ""
+        message = f"maintenance by {found.owner} until {found.until}, {clock.human(found.remaining)} left{why}"
+    context.answer(
+        {"verb": "maintenance", "ok": True, "exit_code": 0, "message": message, "maintenance": report.maintenance_document(found)},
+        f"🔧 {context.config.name}: {message}",
+    )
+    return 0
+
+
+def run(context: Context) -> int:
+    """run."""
+    return foreground.run(context.config, context.instance, context.by)
+
+
+def alert_test(context: Context) -> int:
+    """alert-test."""
+    from . import mail
+
+    settings = mail.settings(context.config.smtp)
+    detail = {"last_exit": None, "bot_out": None}
+    entry = outbox.write_entry(context.config, "test", "Alerts of this bot arrive here.", detail)
+    failures: list[mail.DeliveryError] = []
+    mail.deliver(settings, [entry], lambda _, error: failures.append(error) if error else None)
+    if failures:
+        raise failures[0]
+    text = f"{settings.server}:{settings.port} took a test mail for {', '.join(settings.recipients)}"
+    context.answer({"verb": "alert-test", "ok": True, "exit_code": 0, "message": text}, f"📧 {context.config.name}: {text}")
+    return 0
+
+
+def send(context: Context) -> int:
+    """send: internal, the sender process."""
+    from . import sender
+
+    sender.run(context.config, context.paths, context.journal, context.arguments.stdin)
+    return 0
+
+
+def retire(context: Context) -> int:
+    """retire."""
+    here = context.instance
+    left = tick.retire(here, context.journal)
+    kept: list[str] = []
+    if context.arguments.purge:
+        kept = purge(context)
+    text = f"guard (PID {left}) has left" if left else "no guard was on watch"
+    if context.arguments.purge:
+        text += f"; kept while the bot runs: {', '.join(kept)}" if kept else "; nothing of the watchdog's state is left"
+    context.answer(
+        {"verb": "retire", "ok": True, "exit_code": 0, "message": text, "guard": left, "kept": kept}, f"👋 {context.config.name}: {text}"
+    )
+    return 0
+
+
+def purge(context: Context) -> list[str]:
+    """Remove the state, and the locks too when holding them proves that nobody needs them; what had to stay."""
+    here, paths = context.instance, context.paths
+    if not os.path.isdir(here.directory):
+        _remove_state(context, keep_locks=False)
+        return []
+    guard = locks.acquire(here.guard_lock)
+    bot = locks.acquire(here.bot_lock)
+    try:
+        running = bot is None or identity.look(context.config, here, None).bot is not None
+        keep = running or guard is None
+        _remove_state(context, keep_locks=keep)
+        if not keep:
+            shutil.rmtree(here.directory, ignore_errors=True)
+            for parent in (os.path.dirname(here.directory),):
+                if not os.listdir(parent):
+                    os.rmdir(parent)
+    finally:
+        for descriptor in (guard, bot):
+            if descriptor is not None:
+                os.close(descriptor)
+    if not keep:
+        return []
+    return [path for path in (here.bot_lock, here.guard_lock, here.desired) if os.path.exists(path)]
+
+
+def _remove_state(context: Context, keep_locks: bool) -> None:
+    paths, here = context.paths, context.instance
+    shutil.rmtree(paths.outbox, ignore_errors=True)
+    names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out]
+    names += [f"{paths.events_file}{suffix}" for suffix in ("", ".1", ".2", ".3")]
+    names += [here.control_socket, here.notify_socket, here.maintenance]
+    for name in names:
+        if os.path.lexists(name):
+            os.unlink(name)
+    if paths.state_dir != here.directory and os.path.isdir(paths.state_dir) and not os.listdir(paths.state_dir):
+        os.rmdir(paths.state_dir)
+
+
+VERBS: dict[str, Callable[[Context], int]] = {
+    "check": act,
+    "start": act,
+    "stop": act,
+    "restart": act,
+    "status": status,
+    "logs": show_logs,
+    "maintenance": maintenance,
+    "run": run,
+    "alert-test": alert_test,
+    "send": send,
+    "retire": retire,
+}
