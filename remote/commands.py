@@ -1,0 +1,106 @@
+"""Pure builders: a host and a verb in, the argv of the remote call and its time limit out. No input or output here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from enum import Enum
+
+from .hosts import Host
+
+
+class Verb(str, Enum):
+    """The agent's verbs that fab offers."""
+
+    STATUS = "status"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    LOGS = "logs"
+    MAINTENANCE = "maintenance"
+    ALERT_TEST = "alert-test"
+
+
+READING = frozenset({Verb.STATUS, Verb.LOGS})
+"""Verbs that change nothing."""
+
+_READ_LIMIT = 20.0  # seconds
+_LOGS_LIMIT = 60.0
+_MAIL_LIMIT = 90.0  # the agent gives one delivery 60 s
+_SLACK = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One verb with its options, the same for every host."""
+
+    verb: Verb
+    options: tuple[str, ...] = ()
+
+    def argv(self, host: Host, login_user: str) -> list[str]:
+        """The door, as the bot's user, with this verb. A missing sudo right is an instant error, never a prompt."""
+        door = [host.door, self.verb.value, *self.options, "--json"]
+        if host.bot_user and host.bot_user != login_user:
+            return ["sudo", "-n", "-u", host.bot_user, *door]
+        return door
+
+    def limit(self, host: Host) -> float:
+        """Seconds after which no answer will come any more."""
+        if self.verb in (Verb.STATUS, Verb.MAINTENANCE):
+            return _READ_LIMIT
+        if self.verb is Verb.LOGS:
+            return _LOGS_LIMIT
+        if self.verb is Verb.ALERT_TEST:
+            return _MAIL_LIMIT
+        stopping = host.stop_grace if self.verb is not Verb.START else 0.0
+        starting = host.start_grace if self.verb is not Verb.STOP else 0.0
+        return stopping + starting + _SLACK
+
+
+def shell_line(argv: list[str]) -> str:
+    """``argv`` for the login shell on the other side."""
+    return shlex.join(argv)
+
+
+def action_options(by: str, reason: str | None) -> tuple[str, ...]:
+    """Options of start, stop and restart."""
+    return ("--by", by, *(("--reason", one_line(reason)) if reason else ()))
+
+
+def maintenance_options(word: str | None, duration: str | None, reason: str | None, by: str) -> tuple[str, ...]:
+    """Options of maintenance; no word only shows it."""
+    if word is None:
+        return ()
+    options = [word, "--by", by]
+    if duration:
+        options += ["--for", duration]
+    if reason:
+        options += ["--reason", one_line(reason)]
+    return tuple(options)
+
+
+def logs_options(
+    lines: int | None, *, follow: bool, since: str | None, grep: str | None, source: str | None
+) -> tuple[str, ...]:
+    """Options of logs. A follower also ends when its input does, so that it never outlives the connection."""
+    options: list[str] = []
+    if lines is not None:
+        options += ["--lines", str(lines)]
+    for name, value in (("--since", since), ("--grep", grep), ("--source", source)):
+        if value is not None:
+            options.append(f"{name}={value}")
+    if follow:
+        options += ["--follow", "--until-eof"]
+    return tuple(options)
+
+
+def operator(user: str, machine: str) -> str:
+    """Who is acting, as ``user@machine`` in harmless characters."""
+    parts = (re.sub(r"[^A-Za-z0-9._-]", "_", part)[:32] or "unknown" for part in (user, machine.split(".")[0]))
+    return "@".join(parts)
+
+
+def one_line(text: str) -> str:
+    """A reason as the agent keeps it: printable, one line, of bounded length."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
