@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,15 +20,19 @@ from invoke import Collection, Context, Exit, task
 
 ROOT = Path(__file__).resolve().parent
 
+#: pytest's exit code for an empty selection.
+NOTHING_COLLECTED = 5
+
 
 @task(
     help={
         "only": "run one folder of tests: unit, process, ssh, demo, lab",
+        "lab": "--no-lab leaves out the tests on real hosts",
         "keyword": "run the tests that match this expression (pytest -k)",
     },
     auto_shortflags=False,
 )
-def test(_: Context, only: str = "", keyword: str = "") -> None:
+def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> None:
     """Run the tests; those on real hosts too, where root and the packages are there."""
     chosen = ["-k", keyword] if keyword else []
     local = [f"tests/{only}"] if only else ["tests", "--ignore=tests/lab"]
@@ -35,7 +41,7 @@ def test(_: Context, only: str = "", keyword: str = "") -> None:
         parts.append([*local, *chosen, "-m", "not serial", "--numprocesses=auto", "--dist=worksteal"])
         parts.append([*local, *chosen, "-m", "serial"])
     refused = None
-    if only in ("", "lab"):
+    if only == "lab" or (lab and not only):
         refused = _no_lab()
         if refused is None:
             parts.append(["tests/lab", *chosen])
@@ -66,6 +72,18 @@ def lint(_: Context) -> None:
             failed.append(command[0] if command[0] != "ruff" else " ".join(command[:2]))
     if failed:
         raise Exit(f"lint failed: {', '.join(failed)}", code=1)
+
+
+@task(help={"keep": "keep the demonstration's folder with its logs and mails"})
+def demo(_: Context, keep: bool = False) -> None:
+    """Show it all on this machine in under a minute: deploy, kill, revive, mail, stop, clean up."""
+    _become(["-m", "demo.run", *(["--keep"] if keep else [])])
+
+
+@task(help={"arch": "the target's `uname -m`"})
+def release(_: Context, arch: str = "x86_64") -> None:
+    """Build the archive that carries the agent to a target; prints its path."""
+    _become(["-m", "release", "build", "--arch", arch])
 
 
 @task(
@@ -116,6 +134,12 @@ def lab_images(_: Context, suite: list[str]) -> None:
         cli.make_images(suite or image.SUITES)
 
 
+def _become(arguments: list[str]) -> None:
+    """Replace this process by Python with these arguments, so that Ctrl-C and the exit code are the program's own."""
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
 def _no_lab() -> str | None:
     from lab.commands import why_not
 
@@ -135,8 +159,17 @@ def _lab_errors() -> Iterator[None]:
 
 def _pytest(arguments: list[str], report: Path) -> int:
     command = [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
-    print(f"$ pytest {' '.join(arguments)}", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    print(f"$ pytest {shlex.join(arguments)}", flush=True)
+    interrupts: list[int] = []
+    # Ctrl-C reaches pytest too, which ends its hosts and bots; we wait for that. (exec resets this in the child.)
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        code = subprocess.Popen(command, cwd=ROOT).wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise Exit("interrupted", code=130)
+    return code
 
 
 def _count(reports: list[Path]) -> dict[str, int]:
@@ -156,8 +189,7 @@ def _count(reports: list[Path]) -> dict[str, int]:
 
 def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> None:
     """The closing line, and failure where something failed, nothing ran, or CI left something out."""
-    nothing_collected = 5
-    broken = [code for code in codes if code not in (0, nothing_collected)]
+    broken = [code for code in codes if code not in (0, NOTHING_COLLECTED)]
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped", flush=True)
     if broken:
         raise Exit(code=1)
@@ -168,4 +200,4 @@ def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> Non
 
 
 _lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
-namespace = Collection(test, lint, _lab)
+namespace = Collection(test, lint, demo, release, _lab)
