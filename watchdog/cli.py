@@ -8,10 +8,10 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from . import __version__, clock, config, host, instance, paths, wish
-from .errors import NotRunningError, UsageError, WatchdogError
+from . import __version__, config, host, instance, paths
+from .errors import UsageError, WatchdogError
 from .journal import Journal, clean
-from .states import SCHEMA, ExitCode, State, status_exit_code
+from .states import SCHEMA, ExitCode
 
 MAINTENANCE = "2h"
 _LONGEST_MAINTENANCE = 30 * 86400.0
@@ -26,8 +26,12 @@ class Parser(argparse.ArgumentParser):
 
 def parser(prog: str) -> Parser:
     """The grammar of the command line."""
-    top = Parser(prog=prog, description="Keeps one trading bot alive: never two, never silently none.", allow_abbrev=False)
-    top.add_argument("--config", action="append", default=[], metavar="FILE", help="env file; wins over the environment")
+    top = Parser(
+        prog=prog, description="Keeps one trading bot alive: never two, never silently none.", allow_abbrev=False
+    )
+    top.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="env file; wins over the environment"
+    )
     top.add_argument("--door", help=argparse.SUPPRESS)
     top.add_argument("--debug", action="store_true", help="debug lines on the console, tracebacks")
     top.add_argument("--version", action="version", version=f"{prog} {__version__}")
@@ -45,7 +49,11 @@ def parser(prog: str) -> Parser:
     guard.add_argument("--replace", action="store_true", help="relieve the guard that is on watch, as after an upgrade")
     guard.add_argument("--heir", action="store_true", help=argparse.SUPPRESS)
     verb("status", "what the bot is doing").add_argument("-v", "--verbose", action="store_true", help="every field")
-    for name, text in (("start", "start the bot"), ("stop", "stop it and keep it stopped"), ("restart", "stop, then start")):
+    for name, text in (
+        ("start", "start the bot"),
+        ("stop", "stop it and keep it stopped"),
+        ("restart", "stop, then start"),
+    ):
         _who(verb(name, f"{text}; the last word of the operator, over reboots and deploys"))
     logs = verb("logs", "the bot's output, the watchdog's log or the events")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (50)")
@@ -56,7 +64,9 @@ def parser(prog: str) -> Parser:
     logs.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)
     maintenance = verb("maintenance", "hands off for a while; without a word: show it")
     maintenance.add_argument("switch", nargs="?", choices=("on", "off"))
-    maintenance.add_argument("--for", dest="span", default=MAINTENANCE, metavar="TIME", help=f"30m, 2h, 1d ({MAINTENANCE})")
+    maintenance.add_argument(
+        "--for", dest="span", default=MAINTENANCE, metavar="TIME", help=f"30m, 2h, 1d ({MAINTENANCE})"
+    )
     _who(maintenance)
     run = verb("run", "the bot in the foreground, for people", json_too=False)
     run.add_argument("--by", help=argparse.SUPPRESS)
@@ -127,7 +137,13 @@ class Context:
         journal: Journal,
         arguments: argparse.Namespace,
     ) -> None:
-        self.config, self.instance, self.paths, self.journal, self.arguments = settings, here, places, journal, arguments
+        self.config, self.instance, self.paths, self.journal, self.arguments = (
+            settings,
+            here,
+            places,
+            journal,
+            arguments,
+        )
 
     @property
     def by(self) -> str:
@@ -164,7 +180,9 @@ def _need_psutil() -> None:
     from importlib.util import find_spec
 
     if find_spec("psutil") is None:
-        raise config.ConfigError(f"psutil is missing for {sys.executable}: use the release's own entry, or pip install 'psutil>=7.2.2'")
+        raise config.ConfigError(
+            f"psutil is missing for {sys.executable}: use the release's own entry, or pip install 'psutil>=7.2.2'"
+        )
 
 
 def _escape_unprintable() -> None:

@@ -209,7 +209,9 @@ def _seconds(values: dict[str, str], key: str, least: float, most: float, origin
     except ValueError:
         number = float("nan")
     if not least <= number <= most:
-        raise ConfigError(f"{key}: {values[key]!r} is not a number of seconds from {least:g} to {most:g}{_from(origin, key)}")
+        raise ConfigError(
+            f"{key}: {values[key]!r} is not a number of seconds from {least:g} to {most:g}{_from(origin, key)}"
+        )
     return number
 
 

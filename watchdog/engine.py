@@ -7,15 +7,17 @@ lock inherited, B5 watch it, B6 write everything down. Whoever runs an engine ho
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, NamedTuple
+from typing import NamedTuple
 
-from . import clock, host, identity, ladder, locks, policy, procfs, snapshot, spawn, wish
+from . import clock, exits, host, identity, ladder, locks, policy, procfs, snapshot, spawn, wish
 from .config import Config
+from .desk import Desk, View, result
 from .identity import Identity
 from .instance import Instance
 from .journal import Journal
-from .outcome import Operation, Result
+from .outcome import Operation
 from .paths import Paths
+from .record import AlertSink, Recorder
 from .states import ExitCode, State
 
 RECHECK = 10.0
@@ -49,16 +51,18 @@ class Engine:
         instance: Instance,
         paths: Paths,
         journal: Journal,
-        alert: Callable[[str, str, dict[str, Any]], None],
+        alert: AlertSink,
         notify: bool = False,
     ) -> None:
         self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
-        self.alert, self.notify = alert, notify
+        self.notify = notify
         self.memory = policy.Memory()
         self.known: Identity | None = None
-        self.last_exit: dict[str, Any] | None = None
         self.bot: Bot | None = None
-        self.operations: list[Operation] = []
+        self._last: exits.Exit | None = None
+        self._last_exit: dict[str, object] | None = None
+        self._recorder = Recorder(config, paths, journal, alert)
+        self._desk = Desk()
         self._ladder: ladder.Ladder | None = None
         self._lock: int | None = None
         self._verify_at: float | None = None
@@ -66,18 +70,16 @@ class Engine:
         self._scan_at: float | None = None
         self._contended_since: float | None = None
         self._effects: list[policy.Action] = []
-        self._duplicate_of: Identity | None = None
         self._spawned_at = 0.0
 
     # Driving ---------------------------------------------------------------------------------------------------------
 
     def begin(self, operation: Operation | None = None) -> None:
         """Load what is remembered and make the first pass, as part of ``operation`` where there is one."""
-        try:
-            self.memory, self.known, self.last_exit = snapshot.load(self.paths.state_file)
-        except ValueError as error:
-            self.journal.event("state-rebuilt", f"state could not be used and begins anew: {error}", "warning")
-            self._effects.append(policy.Alert("error", f"state could not be used and begins anew: {error}"))
+        remembered, trouble = self._recorder.load()
+        self.memory, self.known, self._last_exit = remembered
+        if trouble:
+            self._effects += [policy.Note("state-rebuilt", trouble, "warning"), policy.Alert("error", trouble)]
         if operation:
             self.submit(operation)
         else:
@@ -126,28 +128,26 @@ class Engine:
     def submit(self, operation: Operation) -> None:
         """Begin start, stop, restart or check; `Operation.finish` is called when its outcome is known."""
         verb = operation.verb
-        running = next((one for one in self.operations if one.verb != "check"), None)
-        if running and verb in ("start", "restart") and running.verb != verb:
-            operation.finish(self._result(operation, ExitCode.BUSY, f"busy: {running.verb} by {running.by} is under way"))
+        other = self._desk.in_the_way(verb)
+        if other:
+            text = f"busy: {other.verb} by {other.by} is under way"
+            operation.finish(result(operation, self._view(), ExitCode.BUSY, text))
             return
         operation.old_pid = self.bot.identity.pid if self.bot else None
-        operation.attempt = self.memory.attempt
         if verb != "check":
             try:
-                state = wish.STOPPED if verb == "stop" else wish.RUN
-                wish.write_desired(self.instance, state, operation.by, operation.reason)
+                wish.write_desired(
+                    self.instance, wish.STOPPED if verb == "stop" else wish.RUN, operation.by, operation.reason
+                )
             except OSError as error:
                 text = f"not recorded, so not done: {self.instance.desired}: {error.strerror}"
-                operation.finish(self._result(operation, ExitCode.FAILED, text))
+                operation.finish(result(operation, self._view(), ExitCode.FAILED, text))
                 return
             why = f" ({operation.reason})" if operation.reason else ""
             self.journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
-        if verb == "stop":
-            for other in [one for one in self.operations if one.verb != "stop"]:
-                self._end(other, ExitCode.BUSY, f"given up: stop by {operation.by} came in between")
-        if running is None and verb in ("start", "restart"):
+        if verb in ("start", "restart") and not self._desk.wants(verb):
             self._feed(policy.Asked())
-        self.operations.append(operation)
+        self._desk.open(operation, self._view())
         if self._ladder is None and self.bot and verb in ("stop", "restart"):
             self._stop_bot()
         elif self.bot is None:
@@ -157,11 +157,7 @@ class Engine:
 
     def abandon(self) -> None:
         """The time is up: answer every operation with how far it came."""
-        for one in list(self.operations):
-            if self.bot and one.verb != "stop" and self._ladder is None:
-                self._end(one, ExitCode.OK, f"started: PID {self.bot.identity.pid}, still within its start grace")
-            else:
-                self._end(one, ExitCode.FAILED, f"{one.verb} is not finished: state {self.memory.phase.value}")
+        self._desk.abandon(self._view())
         self._finish()
 
     # B1 to B3 --------------------------------------------------------------------------------------------------------
@@ -194,7 +190,7 @@ class Engine:
 
     def _vacant(self) -> None:
         self._account_for_the_vanished()
-        asked = any(one.verb in ("start", "restart") for one in self.operations)
+        asked = self._desk.wants("start", "restart")
         event = policy.Vacant(
             wanted=wish.read_desired(self.instance).wanted,
             maintenance=not asked and wish.read_maintenance(self.instance) is not None,
@@ -205,7 +201,7 @@ class Engine:
         if any(isinstance(action, policy.Start) for action in actions):
             self._spawn(asked)
         else:
-            self._remove_stale_pid_file()
+            self._recorder.remove_stale_pid_file()
             self._release()
 
     def _account_for_the_vanished(self) -> None:
@@ -217,7 +213,7 @@ class Engine:
             return
         since = self.memory.running_since
         text = "ended while no guard watched (cause unknown)"
-        self._record_exit(text, None, None)
+        self._record_exit(exits.Exit(None, None, text))
         self._feed(self._death(None, text, 0.0 if since is None else clock.now() - since, since is not None))
 
     def _take_lock(self) -> bool:
@@ -245,7 +241,9 @@ class Engine:
         if now - self._contended_since < CONTENTION:
             self._recheck_at = now + 0.05
             return False
-        names = ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids) or "a process nobody can see"
+        names = (
+            ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids) or "a process nobody can see"
+        )
         self._feed(policy.Unclear(f"{names} holds {self.instance.bot_lock} and is not known to be the bot"))
         return False
 
@@ -259,9 +257,9 @@ class Engine:
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             text = f"cannot start: {error.strerror or error}{where}"
-            self._record_exit(text, None, None)
+            self._record_exit(exits.Exit(None, None, text))
             self._feed(self._death(None, text, 0.0, False, pid=None))
-            self._remove_stale_pid_file()
+            self._recorder.remove_stale_pid_file()
             return
         finally:
             os.close(out)
@@ -276,7 +274,7 @@ class Engine:
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
         self._feed(policy.Spawned(pid, operator))
-        self._write_pid_file()
+        self._recorder.write_pid_file(found.pid)
         if out_path != self.paths.bot_out:
             self.journal.say("warning", f"cannot write {self.paths.bot_out}: the bot's output goes to {out_path}")
 
@@ -288,13 +286,16 @@ class Engine:
             return
         others = identity.look(self.config, self.instance, self.known).others
         if others and bot.child:
-            self._duplicate_of = others[0]
-            self._feed(policy.Duplicate(f"another bot (PID {others[0].pid}) appeared during the start: ours (PID {bot.identity.pid}) is stopped"))
+            self._feed(
+                policy.Duplicate(
+                    f"another bot (PID {others[0].pid}) appeared during the start: ours (PID {bot.identity.pid}) is stopped"
+                )
+            )
             self._stop_bot()
             return
         self.bot = bot._replace(verified=True)
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        operator = any(one.verb in ("start", "restart") for one in self.operations)
+        operator = self._desk.wants("start", "restart")
         self.journal.say("debug", f"PID {bot.identity.pid} {how}")
         self._feed(policy.Verified(bot.identity.pid, operator))
 
@@ -315,10 +316,9 @@ class Engine:
         else:
             self._scan_at = clock.now() + DUPLICATE_SCAN
             self._feed(policy.Adopted(found.pid, how, uptime, known))
-        self._write_pid_file()
-        for one in self.operations:
-            one.old_pid, one.adopted = one.old_pid or found.pid, one.adopted or not known
-        if any(one.verb in ("stop", "restart") for one in self.operations):
+        self._recorder.write_pid_file(found.pid)
+        self._desk.adopted(found.pid, known)
+        if self._desk.wants("stop", "restart"):
             self._stop_bot()
         return True
 
@@ -328,11 +328,11 @@ class Engine:
         """The bot ended by itself."""
         bot = self.bot
         assert bot is not None
-        code, number, text = reap(bot)
+        ended = exits.of(bot.identity.pid, bot.pidfd, bot.child)
         uptime = clock.now() - bot.identity.start / clock.TICKS_PER_SECOND
-        self._record_exit(text, code, number)
+        self._record_exit(ended)
         self._forget()
-        self._feed(self._death(code, text, uptime, bot.verified, pid=bot.identity.pid))
+        self._feed(self._death(ended.code, ended.text, uptime, bot.verified, pid=bot.identity.pid))
         self._converge()
 
     def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> policy.Died:
@@ -349,7 +349,9 @@ class Engine:
         assert self.known is not None
         members = procfs.session_members(self.known.pid)
         text = ", ".join(str(pid) for pid, _ in members)
-        self.journal.event("leftovers", f"children of the dead bot (PID {self.known.pid}) live on: {text}; stopping them", "warning")
+        self.journal.event(
+            "leftovers", f"children of the dead bot (PID {self.known.pid}) live on: {text}; stopping them", "warning"
+        )
         self._ladder = ladder.Ladder(self.known, self.config.stop_grace, leftovers_only=True)
 
     def _climb(self) -> None:
@@ -364,16 +366,13 @@ class Engine:
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
             self._feed(policy.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
-            for one in list(self.operations):
-                self._end(one, ExitCode.STUCK, text)
+            self._desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
             self._forget()
-            restarting = any(one.verb == "restart" for one in self.operations) or self._duplicate_of is not None
-            self._duplicate_of = None
-            self._record_exit("stopped" if not climbing.killed else "killed after the stop grace", None, None)
-            stopped = not wish.read_desired(self.instance).wanted
-            self._feed(policy.Stopped(restarting=restarting or not stopped))
+            how = "was killed after the stop grace" if climbing.killed else "was stopped as asked"
+            self._record_exit(exits.Exit(None, None, how))
+            self._feed(policy.Stopped(restarting=wish.read_desired(self.instance).wanted))
         self._converge()
 
     def _forget(self) -> None:
@@ -390,7 +389,9 @@ class Engine:
     def _report_others(self, others: tuple[Identity, ...]) -> None:
         if others and self.bot:
             pids = ", ".join(str(one.pid) for one in (self.bot.identity, *others))
-            self._feed(policy.Duplicate(f"more than one bot is running: PIDs {pids}. None was stopped: decide which one goes"))
+            self._feed(
+                policy.Duplicate(f"more than one bot is running: PIDs {pids}. None was stopped: decide which one goes")
+            )
 
     # Effects ---------------------------------------------------------------------------------------------------------
 
@@ -400,133 +401,27 @@ class Engine:
         return actions
 
     def _finish(self) -> None:
-        """Save, write, tell and answer: everything that may fail or be slow comes after the deed."""
-        self._settle_operations()
+        """Answer, save, write and tell: everything that may fail or be slow comes after the deed."""
+        self._desk.settle(self._view())
         effects, self._effects = self._effects, []
-        current = snapshot.Snapshot(self.memory, self.known, self.last_exit)
-        self.save(current)
-        for action in effects:
-            if isinstance(action, policy.Note):
-                self.journal.event(action.kind, action.text, action.level, pid=self.known.pid if self.known else None)
-        for action in effects:
-            if isinstance(action, policy.Alert):
-                self.alert(action.kind, action.text, {"last_exit": self.last_exit, "bot_out": self.paths.bot_out})
+        current = snapshot.Snapshot(self.memory, self.known, self._last_exit)
+        self._recorder.save(current)
+        self._recorder.tell(effects, current)
 
-    _saved: snapshot.Snapshot | None = None
-    _save_failed = False
+    def _view(self) -> View:
+        bot = self.bot
+        unsettled = self._ladder is not None or self._contended_since is not None
+        return View(
+            self.memory, bot.identity.pid if bot else None, bool(bot and bot.verified), unsettled, self._spawned_at
+        )
 
-    def save(self, current: snapshot.Snapshot) -> None:
-        """Write state.json when something changed; a failure is said once."""
-        if current == self._saved:
-            return
-        try:
-            snapshot.save(self.paths.state_file, current)
-            self._saved, self._save_failed = current, False
-        except OSError as error:
-            if not self._save_failed:
-                self.journal.say("warning", f"cannot write {self.paths.state_file}: {error.strerror}; going on without it")
-            self._save_failed = True
-
-    def _settle_operations(self) -> None:
-        for one in list(self.operations):
-            outcome = self._outcome(one)
-            if outcome:
-                self._end(one, *outcome)
-
-    def _outcome(self, one: Operation) -> tuple[ExitCode, str] | None:
-        phase, bot = self.memory.phase, self.bot
-        if self._ladder is not None or self._contended_since is not None:
-            return None
-        if phase is State.UNKNOWN:
-            return ExitCode.UNKNOWN, f"{self.memory.told}: hands off"
-        if bot is None and phase is State.STOPPED:
-            if one.verb == "stop":
-                return ExitCode.OK, f"stopped PID {one.old_pid}" if one.old_pid else "was not running; stays stopped"
-            return ExitCode.OK, "stopped by the operator: left alone"
-        if one.verb == "stop":
-            return None
-        if bot and bot.verified:
-            pid = bot.identity.pid
-            if one.old_pid == pid:
-                return ExitCode.OK, f"already running: PID {pid}"
-            return ExitCode.OK, f"running: PID {pid}"
-        if bot is None and phase in (State.BACKOFF, State.FAILED):
-            if one.attempt == self.memory.attempt and clock.now() < one.patience:
-                return None
-            wait = max(0.0, (self.memory.next_start or clock.now()) - clock.now())
-            return ExitCode.FAILED, f"not running: {self.memory.reason}; next try in {clock.human(wait)}"
-        if bot is None and phase is State.HELD:
-            return ExitCode.FAILED, f"held: the bot ended with code {self.memory.hold_code}; mend it, then `start`"
-        if bot is None and phase is State.DOWN:
-            return ExitCode.OK, "left alone: maintenance is on" if self.memory.reason == "maintenance" else "the host is going down"
-        return None
-
-    def _end(self, one: Operation, code: ExitCode, text: str) -> None:
-        self.operations.remove(one)
-        one.finish(self._result(one, code, text))
-
-    def _result(self, one: Operation, code: ExitCode, text: str) -> Result:
-        pid = self.bot.identity.pid if self.bot else None
-        action, after = "none" if code is ExitCode.OK else "refused", None
-        if code is ExitCode.OK and one.verb == "stop":
-            action = "stopped" if one.old_pid else "none"
-        elif code is ExitCode.OK and pid is not None and pid != one.old_pid:
-            action = "restarted" if one.old_pid else "started"
-            after = clock.now() - self._spawned_at
-        elif code is ExitCode.OK and one.adopted:
-            action = "adopted"
-        return Result(one.verb, code, text, self.memory.phase, action, one.old_pid, pid, after)
-
-    def _record_exit(self, text: str, code: int | None, number: int | None) -> None:
-        self.last_exit = {"time": clock.stamp(), "code": code, "signal": number, "text": text}
+    def _record_exit(self, ended: exits.Exit) -> None:
+        self._last, self._last_exit = ended, ended.document()
 
     def _orderly_exit(self) -> bool:
-        last = self.last_exit or {}
-        return self.memory.phase is State.BACKOFF and (last.get("code") in (0, 143) or last.get("signal") == 15)
-
-    def _write_pid_file(self) -> None:
-        from . import pidfile
-
-        if self.bot is None or identity.read_pid_file(self.config.pid_file) == self.bot.identity.pid:
-            return
-        try:
-            pidfile.write_pid_file(self.config.pid_file, self.bot.identity.pid)
-        except OSError as error:
-            self.journal.say("warning", f"cannot write {self.config.pid_file}: {error.strerror}; going on without it")
-
-    def _remove_stale_pid_file(self) -> None:
-        """Under the bot's lock, with no bot found: a PID file that names a number is stale."""
-        if identity.read_pid_file(self.config.pid_file) is None:
-            return
-        try:
-            os.unlink(self.config.pid_file)
-            self.journal.say("info", f"stale PID file removed: {self.config.pid_file}")
-        except OSError as error:
-            self.journal.say("warning", f"cannot remove the stale {self.config.pid_file}: {error.strerror}")
-
-
-def reap(bot: Bot) -> tuple[int | None, int | None, str]:
-    """(exit code, signal, sentence) of a bot that has ended; codes are None where the kernel does not tell us."""
-    if bot.child:
-        try:
-            _, status = os.waitpid(bot.identity.pid, 0)
-        except ChildProcessError:
-            return None, None, "ended (cause unknown: not our child)"
-        code = os.waitstatus_to_exitcode(status)
-        if code < 0:
-            return None, -code, f"was killed by {signal_name(-code)}"
-        return code, None, f"ended with exit code {code}"
-    return None, None, "ended (cause unknown: it was adopted, not started by this guard)"
-
-
-def signal_name(number: int) -> str:
-    """``SIGKILL`` for 9."""
-    import signal
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        """True when the last death looks like a host going down: then it is worth asking."""
+        last = self._last
+        return last is not None and self.memory.phase is State.BACKOFF and (last.code in (0, 143) or last.signal == 15)
 
 
 def script_signature(path: str) -> str:

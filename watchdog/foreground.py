@@ -23,7 +23,9 @@ def run(config: Config, here: instance.Instance, by: str) -> int:
     """Run the bot until it ends; its exit code (128 + number for a signal). Refuses when it is stopped or running."""
     instance.prepare(here)
     if not wish.read_desired(here).wanted:
-        raise NotRunningError(f"{config.name} is stopped by the operator: say `start` instead, or `start` and then `stop`")
+        raise NotRunningError(
+            f"{config.name} is stopped by the operator: say `start` instead, or `start` and then `stop`"
+        )
     lock = locks.acquire(here.bot_lock)
     if lock is None:
         raise BusyError(f"{config.name} is running already, or being started: see `status`")

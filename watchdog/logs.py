@@ -6,9 +6,9 @@ import contextlib
 import os
 import re
 import select
-import sys
 import time
-from typing import IO, Callable, Iterator
+from collections.abc import Iterator
+from typing import IO, Callable
 
 from .errors import UsageError, WatchdogError
 
@@ -94,7 +94,9 @@ def last_lines(path: str, count: int, wanted: Callable[[str], bool], since: floa
     return chosen[-count:] if count else [], size
 
 
-def follow(path: str, position: int, wanted: Callable[[str], bool], show: Callable[[str], None], until_eof: bool) -> None:
+def follow(
+    path: str, position: int, wanted: Callable[[str], bool], show: Callable[[str], None], until_eof: bool
+) -> None:
     """Show lines as they come, over truncation and rotation, until interrupted; with ``until_eof`` until stdin closes."""
     rest = b""
     inode = _inode(path)

@@ -76,7 +76,9 @@ def compose(to: MailSettings, entry: dict[str, Any]) -> EmailMessage:
     message["From"] = to.sender
     message["To"] = ", ".join(to.recipients)
     message["Date"] = email.utils.formatdate(float(entry.get("utc", 0)) or None, localtime=False)
-    message["Message-ID"] = email.utils.make_msgid(idstring=clean(str(entry.get("id", "")))[:64], domain="dca-watchdog.invalid")
+    message["Message-ID"] = email.utils.make_msgid(
+        idstring=clean(str(entry.get("id", "")))[:64], domain="dca-watchdog.invalid"
+    )
     message["Auto-Submitted"] = "auto-generated"
     body = "\n".join(clean(line) for line in str(entry.get("body", "")).splitlines())
     message.set_content(body + "\n", charset="utf-8", cte="8bit" if body.isascii() else "quoted-printable")
@@ -93,7 +95,9 @@ def deliver(to: MailSettings, entries: list[dict[str, Any]], done: Any) -> None:
                 raise
             connection = _connect(to._replace(security="plain"))
     except smtplib.SMTPAuthenticationError as error:
-        raise DeliveryError(f"{to.server}:{to.port} refused the log-in ({error.smtp_code}): check SMTP_USERNAME and SMTP_PASSWORD") from None
+        raise DeliveryError(
+            f"{to.server}:{to.port} refused the log-in ({error.smtp_code}): check SMTP_USERNAME and SMTP_PASSWORD"
+        ) from None
     except ssl.SSLError as error:
         raise DeliveryError(f"{to.server}:{to.port}: TLS failed: {_words(error)}") from None
     except (OSError, smtplib.SMTPException) as error:
@@ -120,7 +124,9 @@ def _connect(to: MailSettings) -> smtplib.SMTP:
         connection.ehlo()
         offered = connection.has_extn("starttls")
         if to.security == "starttls" and not offered:
-            raise smtplib.SMTPNotSupportedError("the server offers no STARTTLS; SMTP_SECURITY=plain would allow clear text")
+            raise smtplib.SMTPNotSupportedError(
+                "the server offers no STARTTLS; SMTP_SECURITY=plain would allow clear text"
+            )
         if to.security == "starttls" or (to.security == "local" and offered):
             connection.starttls(context=context)
             connection.ehlo()

@@ -24,7 +24,9 @@ CHECK_PATIENCE = 20.0
 """Seconds that a pass waits for a delay of the ladder before it gives up."""
 
 
-def operate(config: Config, here: instance.Instance, paths: Paths, journal: Journal, verb: str, by: str, reason: str) -> dict[str, Any]:
+def operate(
+    config: Config, here: instance.Instance, paths: Paths, journal: Journal, verb: str, by: str, reason: str
+) -> dict[str, Any]:
     """Carry out the verb; its JSON answer. Raises BusyError when somebody else does not come to an end."""
     instance.prepare(here)
     limit = 2 * (config.stop_grace + 20) + config.start_grace
@@ -51,11 +53,15 @@ def operate(config: Config, here: instance.Instance, paths: Paths, journal: Jour
             continue
         if clock.now() >= end:
             other = wedged.holder(here)
-            raise BusyError(f"{f'PID {other.pid}' if other else 'another process'} is acting on {config.name}: try again in a moment")
+            raise BusyError(
+                f"{f'PID {other.pid}' if other else 'another process'} is acting on {config.name}: try again in a moment"
+            )
         time.sleep(0.05)
 
 
-def _alone(config: Config, here: instance.Instance, paths: Paths, journal: Journal, asked: tuple[str, str, str], limit: float) -> Result:
+def _alone(
+    config: Config, here: instance.Instance, paths: Paths, journal: Journal, asked: tuple[str, str, str], limit: float
+) -> Result:
     engine = Engine(config, here, paths, journal, Outbox(config, paths, journal).alert)
     check = asked[0] == "check"
     if check:

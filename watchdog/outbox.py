@@ -53,7 +53,9 @@ class Outbox:
                 partly = any(self._config.smtp.values())
                 self._journal.say(
                     "warning" if partly else "info",
-                    "SMTP settings are incomplete: no alert is sent" if partly else "SMTP is not set up: no alert is sent",
+                    "SMTP settings are incomplete: no alert is sent"
+                    if partly
+                    else "SMTP is not set up: no alert is sent",
                 )
             self._said = True
             return

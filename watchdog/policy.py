@@ -165,12 +165,16 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     changed, actions = _settle(changed, now)
     if event.known:
         return changed, actions
-    note = Note("adopted", f"bot found running: PID {event.pid}, {event.how}; watched from now on, left as it is", "warning")
+    note = Note(
+        "adopted", f"bot found running: PID {event.pid}, {event.how}; watched from now on, left as it is", "warning"
+    )
     return changed, (note, *actions)
 
 
 def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:
-    changed = memory._replace(phase=State.DOWN, running_since=None, next_start=None, reason="been ended by a reboot of the host")
+    changed = memory._replace(
+        phase=State.DOWN, running_since=None, next_start=None, reason="been ended by a reboot of the host"
+    )
     return changed, (Note("rebooted", "the host was rebooted since the bot was last seen"),)
 
 
@@ -181,12 +185,18 @@ def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
     if not event.wanted:
         return memory._replace(phase=State.STOPPED, next_start=None), ()
     if event.maintenance:
-        notes = () if memory.reason == "maintenance" else (Note("not-started", "bot is down; maintenance is on: not started", "warning"),)
+        notes = (
+            ()
+            if memory.reason == "maintenance"
+            else (Note("not-started", "bot is down; maintenance is on: not started", "warning"),)
+        )
         return memory._replace(phase=State.DOWN, reason="maintenance"), notes
     if memory.hold_code is not None:
         if memory.hold_script == event.script:
             return memory._replace(phase=State.HELD, next_start=None), ()
-        memory = memory._replace(hold_code=None, hold_script="", attempt=0, next_start=None, reason="the script has changed")
+        memory = memory._replace(
+            hold_code=None, hold_script="", attempt=0, next_start=None, reason="the script has changed"
+        )
     if memory.next_start is not None and now < memory.next_start:
         return memory._replace(phase=State.FAILED if memory.breaker else State.BACKOFF), ()
     return memory._replace(next_start=None), (Start(),)
@@ -251,7 +261,9 @@ def _died(memory: Memory, event: Died, now: float) -> Step:
 
 
 def _stopped(memory: Memory, event: Stopped, now: float) -> Step:
-    changed = Memory(phase=State.DOWN if event.restarting else State.STOPPED, down_since=now if event.restarting else None)
+    changed = Memory(
+        phase=State.DOWN if event.restarting else State.STOPPED, down_since=now if event.restarting else None
+    )
     return changed, () if event.restarting else (Note("stopped", "bot stopped, as asked", "ok"),)
 
 
@@ -264,7 +276,10 @@ def _unclear(memory: Memory, event: Unclear, now: float) -> Step:
     changed = memory._replace(phase=State.UNKNOWN, told=event.text, running_since=None)
     if memory.phase is State.UNKNOWN and memory.told == event.text:
         return changed, ()
-    return changed, (Note("unknown", event.text, "error"), Alert("error", f"{event.text}. Nothing was started or stopped"))
+    return changed, (
+        Note("unknown", event.text, "error"),
+        Alert("error", f"{event.text}. Nothing was started or stopped"),
+    )
 
 
 def _duplicate(memory: Memory, event: Duplicate, now: float) -> Step:

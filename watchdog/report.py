@@ -112,7 +112,9 @@ def _find(
         bot = seen.bot
     others = [one for one in (seen.bot, *seen.others) if one and bot and one.pid != bot.pid]
     if others:
-        warnings.append(f"more than one bot is running: PIDs {', '.join(str(one.pid) for one in [bot, *others] if one)}")
+        warnings.append(
+            f"more than one bot is running: PIDs {', '.join(str(one.pid) for one in [bot, *others] if one)}"
+        )
     if bot is not None:
         return bot, None
     watchers = {guard.get("pid")} if guard else set()
@@ -187,10 +189,14 @@ def _older_watchdogs(config: Config) -> list[str]:
     root = os.path.realpath(config.app_dir)
     for pid in procfs.pids():
         words = procfs.cmdline(pid)
-        script = next((word for word in words[1:] if os.path.basename(word) in ("watchdog.py", "app_watchdog.py")), None)
+        script = next(
+            (word for word in words[1:] if os.path.basename(word) in ("watchdog.py", "app_watchdog.py")), None
+        )
         if script is None:
             continue
         path = os.path.realpath(os.path.join(procfs.working_directory(pid) or "/", script))
         if path.startswith(root + os.sep):
-            found.append(f"an older watchdog runs for this bot: PID {pid}, {path}: retire it, it would resurrect a stopped bot")
+            found.append(
+                f"an older watchdog runs for this bot: PID {pid}, {path}: retire it, it would resurrect a stopped bot"
+            )
     return found

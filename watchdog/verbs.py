@@ -10,7 +10,7 @@ from typing import Any, Callable
 from . import clock, control, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
 from .cli import Context
 from .errors import UsageError, WatchdogError
-from .states import ExitCode, State, status_exit_code
+from .states import State, status_exit_code
 
 LONGEST_MAINTENANCE = 30 * 86400.0
 
@@ -19,9 +19,7 @@ def act(context: Context) -> int:
     """start, stop, restart, check."""
     verb = context.arguments.verb
     reason = getattr(context.arguments, "reason", "")
-    answer = operate.operate(
-        context.config, context.instance, context.paths, context.journal, verb, context.by, reason
-    )
+    answer = operate.operate(context.config, context.instance, context.paths, context.journal, verb, context.by, reason)
     code = int(answer["exit_code"])
     quiet = verb == "check" and code == 0 and not sys.stdout.isatty()
     context.answer(answer, "" if quiet else _sentence(context, answer))
@@ -63,20 +61,26 @@ def render(found: dict[str, Any], verbose: bool) -> str:
     if found["maintenance"]:
         one = found["maintenance"]
         why = f": {one['reason']}" if one["reason"] else ""
-        rows.append(f"   maintenance by {one['owner']} until {one['until']} ({clock.human(one['remaining_s'])} left){why}")
+        rows.append(
+            f"   maintenance by {one['owner']} until {one['until']} ({clock.human(one['remaining_s'])} left){why}"
+        )
     if found["pid"] and found["memory_bytes"] is not None:
         rows.append(f"   resources   cpu {found['cpu_percent']:.1f} %, memory {found['memory_bytes'] / 1e6:.1f} MB")
     rows.append(f"   restarts    {found['restarts']}")
     if found["last_event"]:
         rows.append(f"   last event  {found['last_event']['time']} {found['last_event']['message']}")
     guard = found["guard"]
-    rows.append(f"   guard       {'none' if not guard else 'PID %d' % guard['pid']}{'' if not guard or guard['answers'] else ', silent'}")
+    rows.append(
+        f"   guard       {'none' if not guard else 'PID %d' % guard['pid']}{'' if not guard or guard['answers'] else ', silent'}"
+    )
     if verbose:
         keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
         rows += [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
         rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
         alerts = found["alerts"]
-        rows.append(f"   alerts      {'on' if alerts['configured'] else 'off'}, {alerts['queued']} queued, {alerts['dead']} dead")
+        rows.append(
+            f"   alerts      {'on' if alerts['configured'] else 'off'}, {alerts['queued']} queued, {alerts['dead']} dead"
+        )
         if found["last_exit"]:
             rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
     rows += [f"⚠️  {warning}" for warning in found["warnings"]]
@@ -138,7 +142,13 @@ def maintenance(context: Context) -> int:
         why = f": {found.reason}" if found.reason else ""
         message = f"maintenance by {found.owner} until {found.until}, {clock.human(found.remaining)} left{why}"
     context.answer(
-        {"verb": "maintenance", "ok": True, "exit_code": 0, "message": message, "maintenance": report.maintenance_document(found)},
+        {
+            "verb": "maintenance",
+            "ok": True,
+            "exit_code": 0,
+            "message": message,
+            "maintenance": report.maintenance_document(found),
+        },
         f"🔧 {context.config.name}: {message}",
     )
     return 0
@@ -161,7 +171,9 @@ def alert_test(context: Context) -> int:
     if failures:
         raise failures[0]
     text = f"{settings.server}:{settings.port} took a test mail for {', '.join(settings.recipients)}"
-    context.answer({"verb": "alert-test", "ok": True, "exit_code": 0, "message": text}, f"📧 {context.config.name}: {text}")
+    context.answer(
+        {"verb": "alert-test", "ok": True, "exit_code": 0, "message": text}, f"📧 {context.config.name}: {text}"
+    )
     return 0
 
 
@@ -184,7 +196,8 @@ def retire(context: Context) -> int:
     if context.arguments.purge:
         text += f"; kept while the bot runs: {', '.join(kept)}" if kept else "; nothing of the watchdog's state is left"
     context.answer(
-        {"verb": "retire", "ok": True, "exit_code": 0, "message": text, "guard": left, "kept": kept}, f"👋 {context.config.name}: {text}"
+        {"verb": "retire", "ok": True, "exit_code": 0, "message": text, "guard": left, "kept": kept},
+        f"👋 {context.config.name}: {text}",
     )
     return 0
 

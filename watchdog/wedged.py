@@ -45,7 +45,9 @@ def end(found: Identity, journal: Journal) -> bool:
     if pidfd is None:
         return True
     try:
-        journal.event("guard-replaced", f"guard (PID {found.pid}) does not answer and its beat is old: it is replaced", "warning")
+        journal.event(
+            "guard-replaced", f"guard (PID {found.pid}) does not answer and its beat is old: it is replaced", "warning"
+        )
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)

@@ -1,0 +1,114 @@
+"""The operator's desk: operations under way, and when each of them is settled. Decides nothing about the bot."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import clock, policy
+from .outcome import Operation, Result
+from .states import ExitCode, State
+
+
+class View(NamedTuple):
+    """What the desk sees of the engine. ``pid`` is the bot's, None without one; ``spawned_at`` is boot-clock time."""
+
+    memory: policy.Memory
+    pid: int | None
+    verified: bool
+    unsettled: bool
+    spawned_at: float
+
+
+class Desk:
+    """Operations in the order of their arrival; stop ends all others."""
+
+    def __init__(self) -> None:
+        self._open: list[Operation] = []
+
+    def wants(self, *verbs: str) -> bool:
+        """True while one of these verbs is under way."""
+        return any(one.verb in verbs for one in self._open)
+
+    def in_the_way(self, verb: str) -> Operation | None:
+        """The other operation that a start or restart would collide with."""
+        others = [one for one in self._open if one.verb not in ("check", verb)]
+        return others[0] if others and verb in ("start", "restart") else None
+
+    def open(self, operation: Operation, view: View) -> None:
+        """Accept an operation; a stop gives up everything that would start the bot."""
+        if operation.verb == "stop":
+            for other in [one for one in self._open if one.verb != "stop"]:
+                self._close(other, view, ExitCode.BUSY, f"given up: stop by {operation.by} came in between")
+        operation.attempt = view.memory.attempt
+        self._open.append(operation)
+
+    def adopted(self, pid: int, known: bool) -> None:
+        """A running bot was found: it is the one that the operations are about."""
+        for one in self._open:
+            one.old_pid, one.adopted = one.old_pid or pid, one.adopted or not known
+
+    def settle(self, view: View) -> None:
+        """Answer every operation whose outcome is known."""
+        for one in list(self._open):
+            found = outcome(one, view, clock.now())
+            if found:
+                self._close(one, view, *found)
+
+    def close_all(self, view: View, code: ExitCode, text: str) -> None:
+        """Answer all of them alike."""
+        for one in list(self._open):
+            self._close(one, view, code, text)
+
+    def abandon(self, view: View) -> None:
+        """The time is up: answer each with how far it came."""
+        for one in list(self._open):
+            if view.pid and one.verb != "stop" and not view.unsettled:
+                self._close(one, view, ExitCode.OK, f"started: PID {view.pid}, still within its start grace")
+            else:
+                self._close(one, view, ExitCode.FAILED, f"{one.verb} is not finished: state {view.memory.phase.value}")
+
+    def _close(self, one: Operation, view: View, code: ExitCode, text: str) -> None:
+        self._open.remove(one)
+        one.finish(result(one, view, code, text))
+
+
+def result(one: Operation, view: View, code: ExitCode, text: str) -> Result:
+    """The answer, with the proof: which PID was there before, which is there now, verified after how long."""
+    action, after = "none" if code is ExitCode.OK else "refused", None
+    if code is ExitCode.OK and one.verb == "stop":
+        action = "stopped" if one.old_pid else "none"
+    elif code is ExitCode.OK and view.pid is not None and view.pid != one.old_pid:
+        action = "restarted" if one.old_pid else "started"
+        after = clock.now() - view.spawned_at
+    elif code is ExitCode.OK and one.adopted:
+        action = "adopted"
+    return Result(one.verb, code, text, view.memory.phase, action, one.old_pid, view.pid, after)
+
+
+def outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | None:
+    """Exit code and sentence of a settled operation, None while it is under way."""
+    memory, phase = view.memory, view.memory.phase
+    if view.unsettled:
+        return None
+    if view.pid is not None:
+        if one.verb == "stop" or not view.verified:
+            return None
+        return ExitCode.OK, f"{'already running' if one.old_pid == view.pid else 'running'}: PID {view.pid}"
+    if phase is State.UNKNOWN:
+        return ExitCode.UNKNOWN, f"{memory.told}: hands off"
+    if phase is State.STOPPED:
+        if one.verb == "stop":
+            return ExitCode.OK, f"stopped PID {one.old_pid}" if one.old_pid else "was not running; stays stopped"
+        return ExitCode.OK, "stopped by the operator: left alone"
+    if one.verb == "stop":
+        return None
+    if phase in (State.BACKOFF, State.FAILED):
+        if one.attempt == memory.attempt and now < one.patience:
+            return None
+        wait = clock.human(max(0.0, (memory.next_start or now) - now))
+        return ExitCode.FAILED, f"not running: {memory.reason}; next try in {wait}"
+    if phase is State.HELD:
+        return ExitCode.FAILED, f"held: the bot ended with code {memory.hold_code}; mend it, then `start`"
+    if phase is State.DOWN and memory.reason == "maintenance":
+        return ExitCode.OK, "left alone: maintenance is on"
+    return (ExitCode.OK, "the host is going down: nothing is started") if phase is State.DOWN else None

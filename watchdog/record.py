@@ -1,0 +1,74 @@
+"""Writing down what the engine did: state, events, PID file, alerts. Best effort, and always after the deed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable
+
+from . import identity, pidfile, policy, snapshot
+from .config import Config
+from .journal import Journal
+from .paths import Paths
+
+AlertSink = Callable[[str, str, dict[str, Any]], None]
+
+
+class Recorder:
+    """Remembers what is on disk already, and says a failure once instead of every time."""
+
+    def __init__(self, config: Config, paths: Paths, journal: Journal, alert: AlertSink) -> None:
+        self._config, self._paths, self._journal, self._alert = config, paths, journal, alert
+        self._saved: snapshot.Snapshot | None = None
+        self._failed = False
+
+    def load(self) -> tuple[snapshot.Snapshot, str | None]:
+        """What was remembered, and a sentence when that could not be used."""
+        try:
+            return snapshot.load(self._paths.state_file), None
+        except ValueError as error:
+            return snapshot.Snapshot(), f"state could not be used and begins anew: {error}"
+
+    def save(self, current: snapshot.Snapshot) -> None:
+        """Write state.json when something changed."""
+        if current == self._saved:
+            return
+        try:
+            snapshot.save(self._paths.state_file, current)
+            self._saved, self._failed = current, False
+        except OSError as error:
+            if not self._failed:
+                self._journal.say(
+                    "warning", f"cannot write {self._paths.state_file}: {error.strerror}; going on without it"
+                )
+            self._failed = True
+
+    def tell(self, actions: list[policy.Action], current: snapshot.Snapshot) -> None:
+        """Events first, alerts last."""
+        pid = current.bot.pid if current.bot else None
+        for action in actions:
+            if isinstance(action, policy.Note):
+                self._journal.event(action.kind, action.text, action.level, pid=pid)
+        for action in actions:
+            if isinstance(action, policy.Alert):
+                self._alert(action.kind, action.text, {"last_exit": current.last_exit, "bot_out": self._paths.bot_out})
+
+    def write_pid_file(self, pid: int) -> None:
+        """Name the verified holder of the lock in the PID file."""
+        path = self._config.pid_file
+        if identity.read_pid_file(path) == pid:
+            return
+        try:
+            pidfile.write_pid_file(path, pid)
+        except OSError as error:
+            self._journal.say("warning", f"cannot write {path}: {error.strerror}; going on without it")
+
+    def remove_stale_pid_file(self) -> None:
+        """Remove a PID file that names a number. Call it only under the bot's lock, when no bot was found."""
+        path = self._config.pid_file
+        if identity.read_pid_file(path) is None:
+            return
+        try:
+            os.unlink(path)
+            self._journal.say("info", f"stale PID file removed: {path}")
+        except OSError as error:
+            self._journal.say("warning", f"cannot remove the stale {path}: {error.strerror}")
