@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _guard_answers(options: list[str]) -> bool:
-    """True when a live guard has nothing for us to do. Anything unusual is left to the grammar, which can explain it."""
+    """True when a live guard has nothing for us to do. The grammar explains what is unusual."""
     files: list[str] = []
     rest = iter(options)
     for word in rest:

@@ -9,7 +9,7 @@ import sys
 from typing import Any, NoReturn
 
 from . import __version__, config, host, instance, paths
-from .errors import UsageError, WatchdogError
+from .errors import ConfigError, UsageError, WatchdogError
 from .journal import Journal, clean
 from .states import SCHEMA, ExitCode
 
@@ -180,7 +180,7 @@ def _need_psutil() -> None:
     from importlib.util import find_spec
 
     if find_spec("psutil") is None:
-        raise config.ConfigError(
+        raise ConfigError(
             f"psutil is missing for {sys.executable}: use the release's own entry, or pip install 'psutil>=7.2.2'"
         )
 

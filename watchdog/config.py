@@ -105,7 +105,7 @@ def load(environ: dict[str, str], files: list[str], door: str | None = None) -> 
     allow_root = _flag(values, "WATCHDOG_ALLOW_ROOT", origin)
     if os.geteuid() == 0 and not allow_root:
         raise ConfigError(
-            "refusing to run as root: run as the bot's own user, or set WATCHDOG_ALLOW_ROOT=1 if the bot really is root's"
+            "refusing to run as root: run as the bot's own user, or set WATCHDOG_ALLOW_ROOT=1 if the bot is root's"
         )
     return Config(
         name=_name(values, app_dir, origin),

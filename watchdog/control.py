@@ -128,9 +128,9 @@ class Server:
         buffer.clear()
         try:
             request = json.loads(line)
-            if not isinstance(request, dict):
-                raise ValueError("not an object")
         except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict):
             self._drop(descriptor)
             return
 

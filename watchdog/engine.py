@@ -27,7 +27,7 @@ DUPLICATE_SCAN = 30.0
 """Seconds between looks for a second bot while one runs."""
 
 CONTENTION = 2.0
-"""Seconds that an unidentified process may hold the bot's lock before it is reported (`run` holds it for an instant)."""
+"""Seconds that an unidentified process may hold the bot's lock until it is reported (`run` does for an instant)."""
 
 
 class Bot(NamedTuple):
@@ -288,7 +288,7 @@ class Engine:
         if others and bot.child:
             self._feed(
                 policy.Duplicate(
-                    f"another bot (PID {others[0].pid}) appeared during the start: ours (PID {bot.identity.pid}) is stopped"
+                    f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
                 )
             )
             self._stop_bot()

@@ -72,7 +72,7 @@ def _accompany(child: int, here: instance.Instance, by: str) -> None:
     found = identity.identify(child)
     pidfd = os.pidfd_open(child) if found else None
 
-    def pass_on(number: int, frame: Any) -> None:
+    def pass_on(number: int, _frame: Any) -> None:
         if number in _STOPS:
             try:
                 wish.write_desired(here, wish.STOPPED, by, "Ctrl-C in `run`")

@@ -6,7 +6,9 @@ import contextlib
 import os
 import select
 import signal
-from typing import Any
+import time
+import traceback
+from typing import Any, Callable
 
 from . import __version__, clock, control, wish
 from .config import Config
@@ -25,6 +27,10 @@ BEAT = 10.0
 HEIR_PAUSE = 5.0
 """Seconds before a dead heir is replaced, so that one that cannot live does not keep us busy."""
 
+ERRORS = 8
+ERROR_WINDOW = 120.0
+"""So many errors of our own within so many seconds make the guard give way to its heir."""
+
 OUTBOX_PAUSE = 60.0
 """Seconds between two tries to deliver what waits in the outbox."""
 
@@ -42,6 +48,7 @@ class Guard:
         self._leaving: str | None = None
         self._beat_at = self._heir_at = self._outbox_at = 0.0
         self._beat_failed = False
+        self._errors: list[float] = []
 
     def run(self, ready: int | None = None) -> None:
         """Guard the bot until SIGTERM or `retire`; the bot is never touched by our end.
@@ -60,10 +67,9 @@ class Guard:
             os.close(ready)
         self.journal.say("debug", f"guard is on watch: PID {os.getpid()}, version {__version__}")
         try:
-            if not self._leaving:
-                self.engine.begin()
+            self._armoured(self.engine.begin)
             while not self._leaving:
-                self._round(read)
+                self._armoured(lambda: self._round(read))
         finally:
             self.heir.retire()
             self.engine.close()
@@ -71,6 +77,22 @@ class Guard:
                 if part:
                     part.close()
         self.journal.say("debug", f"guard leaves ({self._leaving}); the bot goes on")
+
+    def _armoured(self, work: Callable[[], None]) -> None:
+        """An error of ours must not end the watch. If it keeps coming back, the heir begins afresh."""
+        try:
+            if not self._leaving:
+                work()
+        except Exception as error:
+            now = clock.now()
+            self._errors = [at for at in self._errors if now - at < ERROR_WINDOW] + [now]
+            text = f"watchdog error: {type(error).__name__}: {error}"
+            self.journal.event("error", text, "error", trace=traceback.format_exc(limit=-8))
+            if len(self._errors) == 1:
+                self.outbox.alert("error", text, {})
+            if len(self._errors) >= ERRORS:
+                os.kill(os.getpid(), signal.SIGKILL)  # leaving in order would retire the heir
+            time.sleep(min(5.0, 0.2 * 2 ** len(self._errors)))
 
     def _round(self, signals: int) -> None:
         self._chores()
@@ -85,6 +107,7 @@ class Guard:
         if signals in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(signals, 512)
+            self.outbox.reap()
         if self._leaving:
             return
         self.engine.advance()

@@ -75,7 +75,7 @@ def look(config: Config, instance: Instance, known: Identity | None) -> Sighting
 
 
 def among(pids: list[int], config: Config, instance: Instance, known: Identity | None) -> Identity | None:
-    """The bot among the holders of its lock: the recorded one, one whose argv or marker says so, or the one in the PID file."""
+    """The bot among the holders of its lock: as recorded, by argv or marker, or as the PID file says."""
     if known and known.pid in pids and known.alive():
         return known
     matched = [pid for pid in pids if _verdict(pid, config, instance, known) == "bot"]
@@ -220,7 +220,9 @@ def _veto(config: Config, known: Identity | None) -> str | None:
         return None
     except PermissionError:
         if not procfs.cmdline(pid) and procfs.stat(pid) is None:
-            return f"{config.pid_file} names PID {pid}, which lives but cannot be inspected: remove the file if it is not the bot"
+            return (
+                f"{config.pid_file} names PID {pid}, which nobody lets us inspect: remove the file if it is not the bot"
+            )
     return None
 
 

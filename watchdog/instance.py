@@ -59,7 +59,7 @@ def locate(script: str) -> Instance:
 
 
 def prepare(instance: Instance) -> None:
-    """Make the directory (0700) and check that locks in it can be trusted. Raises ConfigError: then nothing may start."""
+    """Make the directory (0700) and check that locks in it can be trusted. Raises ConfigError: nothing may start."""
     try:
         os.makedirs(instance.directory, mode=0o700, exist_ok=True)
         descriptor = os.open(instance.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)

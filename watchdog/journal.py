@@ -1,6 +1,6 @@
 """What happened, in two files: ``logs/watchdog.log`` for people, ``events.jsonl`` for programs.
 
-Writing here is best effort: a full disk or a missing directory never stops the guard, it is said on stderr or to syslog.
+Writing here is best effort: a full disk or a missing directory never stops the guard; stderr or syslog tell of it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ LOG_LIMIT = 5_000_000
 EVENTS_LIMIT = 2_000_000
 GENERATIONS = 3
 
-_MARKS = {"debug": "🔍", "info": "ℹ️ ", "ok": "✅", "warning": "⚠️ ", "error": "❌", "alert": "📧"}
+_MARKS = {"debug": "🔍", "info": "🔹", "ok": "✅", "warning": "⚠️ ", "error": "❌", "alert": "📧"}
 _LOUD = frozenset({"warning", "error"})
 
 
 class Journal:
-    """Log lines and events of one bot. ``console`` shows all lines, or only warnings and errors where nobody looks on."""
+    """Log lines and events of one bot. ``console`` shows all, or only warnings and errors where nobody looks on."""
 
     def __init__(self, log_file: str, events_file: str, name: str, debug: bool = False) -> None:
         self.log_file = log_file

@@ -10,7 +10,7 @@ from .config import Config
 
 
 def command(config: Config, *words: str) -> list[str]:
-    """Argument vector for a verb of this agent: through the door where there is one, so that an upgrade is picked up."""
+    """Argument vector for a verb of this agent: through the door if there is one, so that upgrades are picked up."""
     if config.door:
         return [config.door, *words]
     return [sys.executable, "-m", __package__ or "watchdog", *words]

@@ -64,11 +64,7 @@ def holders(path: str) -> list[int]:
     except OSError:
         return []
     mine = os.geteuid()
-    found = []
-    for pid in procfs.pids():
-        if procfs.owner(pid) == mine and _holds(pid, wanted.st_dev, wanted.st_ino):
-            found.append(pid)
-    return found
+    return [pid for pid in procfs.pids() if procfs.owner(pid) == mine and _holds(pid, wanted.st_dev, wanted.st_ino)]
 
 
 def _holds(pid: int, device: int, inode: int) -> bool:

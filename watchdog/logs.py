@@ -41,7 +41,7 @@ def moment(text: str, now: float) -> float:
 
 
 def written_at(line: str, local: bool = True) -> float | None:
-    """Epoch seconds of the first time stamp in a line, None when it has none; without a zone it is local time or UTC."""
+    """Epoch seconds of the first time stamp in a line, None without one; with no zone given it is local or UTC."""
     found = _STAMP.search(line[:200])
     if not found:
         return None
@@ -97,7 +97,7 @@ def last_lines(path: str, count: int, wanted: Callable[[str], bool], since: floa
 def follow(
     path: str, position: int, wanted: Callable[[str], bool], show: Callable[[str], None], until_eof: bool
 ) -> None:
-    """Show lines as they come, over truncation and rotation, until interrupted; with ``until_eof`` until stdin closes."""
+    """Show lines as they come, over rotation too, until interrupted or (``until_eof``) until stdin closes."""
     rest = b""
     inode = _inode(path)
     while True:

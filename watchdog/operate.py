@@ -53,9 +53,8 @@ def operate(
             continue
         if clock.now() >= end:
             other = wedged.holder(here)
-            raise BusyError(
-                f"{f'PID {other.pid}' if other else 'another process'} is acting on {config.name}: try again in a moment"
-            )
+            who = f"PID {other.pid}" if other else "another process"
+            raise BusyError(f"{who} is acting on {config.name}: try again in a moment")
         time.sleep(0.05)
 
 

@@ -39,7 +39,7 @@ PID_FILE = "WATCHDOG_PID_FILE"
 EXIT_CONFIG = 78
 EXIT_DUPLICATE = 79
 
-_held: int | None = None  # the lock lives as long as this descriptor, that is, as long as the process
+_held: list[int] = []  # the lock lives as long as this descriptor, that is, as long as the process
 
 
 def instance_dir(script: str) -> str:
@@ -129,8 +129,7 @@ def _inherited() -> bool:
 
 
 def _take_lock(script: str) -> None:
-    global _held
-    if _held is not None:
+    if _held:
         return
     try:
         folder = instance_dir(script)
@@ -149,7 +148,7 @@ def _take_lock(script: str) -> None:
             if attempt < 19:
                 time.sleep(0.05)
         else:
-            _held = descriptor
+            _held.append(descriptor)
             return
     print(f"pidfile: another copy of {script} is running; this one ends. `watchdog status` tells more", file=sys.stderr)
     sys.exit(EXIT_DUPLICATE)

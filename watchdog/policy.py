@@ -6,7 +6,7 @@ decides about restarting, waiting or telling somebody is in this file.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import Any, Callable, NamedTuple, Union
 
 from .states import HOLD_CODES, State
 
@@ -46,7 +46,7 @@ class Memory(NamedTuple):
 
 
 class Adopted(NamedTuple):
-    """A running bot was found; ``how`` says by what, ``known`` that it is the one we recorded. ``uptime`` in seconds."""
+    """A running bot was found; ``how`` says by what, ``known`` that we recorded it. ``uptime`` in seconds."""
 
     pid: int
     how: str
@@ -82,7 +82,7 @@ class Verified(NamedTuple):
 
 
 class Died(NamedTuple):
-    """The bot ended, or could not be started (``pid`` None). ``code`` is None when a signal ended it or nobody knows."""
+    """The bot ended, or could not be started (``pid`` None). ``code`` is None for a signal or when nobody knows."""
 
     pid: int | None
     code: int | None
@@ -155,8 +155,7 @@ Step = tuple[Memory, tuple[Action, ...]]
 
 def step(memory: Memory, event: Event, now: float) -> Step:
     """The one decision function. ``now`` is in seconds since boot."""
-    handler = _HANDLERS[type(event)]
-    return handler(memory, event, now)
+    return _HANDLERS[type(event)](memory, event, now)
 
 
 def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
@@ -246,10 +245,10 @@ def _died(memory: Memory, event: Died, now: float) -> Step:
     actions: list[Action] = [Note("died", f"{who} {event.text}{lived}", "error")]
     if event.code in HOLD_CODES:
         changed = changed._replace(phase=State.HELD, hold_code=event.code, hold_script=event.script, next_start=None)
-        text = f"bot ended with code {event.code}, which asks not to be restarted: mend it, then `start`; a changed script counts too"
+        text = f"bot ended with code {event.code}, which asks not to be restarted: mend it, then `start`"
         return changed, (*actions, Note("held", text, "error"), Alert("failed", text))
     if len(failures) >= BREAKER and not memory.breaker:
-        text = f"bot died {len(failures)} times within an hour; last: {event.text}. Slow retries go on, the next in {_ago(delay)}"
+        text = f"bot died {len(failures)} times within an hour, at last it {event.text}; next try in {_ago(delay)}"
         changed = changed._replace(breaker=True, phase=State.FAILED, failure_told=True)
         return changed, (*actions, Note("breaker", text, "error"), Alert("failed", text))
     if memory.breaker:
@@ -320,7 +319,7 @@ def settle_at(memory: Memory) -> float | None:
 
 
 def shifted(memory: Memory, by: float) -> Memory:
-    """The same memory with every deadline moved by ``by`` seconds, as after a reboot, when the boot clock began anew."""
+    """The same memory with every deadline moved by ``by`` seconds, as after a reboot: the boot clock began anew."""
 
     def move(at: float | None) -> float | None:
         return None if at is None else at + by
@@ -339,7 +338,7 @@ def _ago(seconds: float) -> str:
     return human(max(0.0, seconds))
 
 
-_HANDLERS = {
+_HANDLERS: dict[type, Callable[[Memory, Any, float], Step]] = {
     Adopted: _adopted,
     Rebooted: _rebooted,
     Vacant: _vacant,

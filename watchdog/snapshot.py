@@ -70,7 +70,7 @@ def _memory(found: dict[str, Any]) -> policy.Memory:
         if field == "phase":
             value = State(value)
         elif field == "failures":
-            value = tuple(float(at) for at in value)
+            value = tuple(float(at) for at in value or ())
         elif default is None:
             value = None if value is None else (int(value) if field == "hold_code" else float(value))
         elif not isinstance(value, type(default)):

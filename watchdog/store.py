@@ -36,9 +36,9 @@ def load(path: str) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return document
+    if isinstance(document, dict):
+        return document
+    raise ValueError(f"{path}: not a JSON object")
 
 
 def record(path: str, document: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def answers(environ: dict[str, str], files: list[str]) -> bool:
 
 
 def become_guard(settings: config.Config, foreground: bool, replace: bool, debug: bool) -> int:
-    """Take the guard's lock and stay, detached unless ``foreground``. 0 as well when another guard is there and answers.
+    """Take the guard's lock and stay, detached unless ``foreground``. 0 too when another guard answers.
 
     Raises BusyError when somebody else keeps the lock, without an answer, yet not long enough to be replaced.
     """

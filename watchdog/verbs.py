@@ -70,17 +70,15 @@ def render(found: dict[str, Any], verbose: bool) -> str:
     if found["last_event"]:
         rows.append(f"   last event  {found['last_event']['time']} {found['last_event']['message']}")
     guard = found["guard"]
-    rows.append(
-        f"   guard       {'none' if not guard else 'PID %d' % guard['pid']}{'' if not guard or guard['answers'] else ', silent'}"
-    )
+    watcher = "none" if not guard else f"PID {guard['pid']}" + ("" if guard["answers"] else ", silent")
+    rows.append(f"   guard       {watcher}")
     if verbose:
         keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
         rows += [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
         rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
         alerts = found["alerts"]
-        rows.append(
-            f"   alerts      {'on' if alerts['configured'] else 'off'}, {alerts['queued']} queued, {alerts['dead']} dead"
-        )
+        switch = "on" if alerts["configured"] else "off"
+        rows.append(f"   alerts      {switch}, {alerts['queued']} queued, {alerts['dead']} dead")
         if found["last_exit"]:
             rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
     rows += [f"⚠️  {warning}" for warning in found["warnings"]]
@@ -204,21 +202,21 @@ def retire(context: Context) -> int:
 
 def purge(context: Context) -> list[str]:
     """Remove the state, and the locks too when holding them proves that nobody needs them; what had to stay."""
-    here, paths = context.instance, context.paths
+    here = context.instance
     if not os.path.isdir(here.directory):
-        _remove_state(context, keep_locks=False)
+        _remove_state(context)
         return []
     guard = locks.acquire(here.guard_lock)
     bot = locks.acquire(here.bot_lock)
     try:
         running = bot is None or identity.look(context.config, here, None).bot is not None
         keep = running or guard is None
-        _remove_state(context, keep_locks=keep)
+        _remove_state(context)
         if not keep:
             shutil.rmtree(here.directory, ignore_errors=True)
-            for parent in (os.path.dirname(here.directory),):
-                if not os.listdir(parent):
-                    os.rmdir(parent)
+            parent = os.path.dirname(here.directory)
+            if not os.listdir(parent):
+                os.rmdir(parent)
     finally:
         for descriptor in (guard, bot):
             if descriptor is not None:
@@ -228,7 +226,7 @@ def purge(context: Context) -> list[str]:
     return [path for path in (here.bot_lock, here.guard_lock, here.desired) if os.path.exists(path)]
 
 
-def _remove_state(context: Context, keep_locks: bool) -> None:
+def _remove_state(context: Context) -> None:
     paths, here = context.paths, context.instance
     shutil.rmtree(paths.outbox, ignore_errors=True)
     names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out]

@@ -16,7 +16,7 @@ STALE = 35.0
 """Seconds without a beat (one is due every 10) after which a guard that does not answer counts as wedged."""
 
 HUNG_PASS = 300.0
-"""Seconds after which a one-shot verb that still holds the guard's lock counts as hung (its own deadline is far less)."""
+"""Seconds after which a one-shot verb that still holds the guard's lock counts as hung (its own limit is less)."""
 
 
 def holder(instance: Instance) -> Identity | None:

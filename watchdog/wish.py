@@ -28,7 +28,7 @@ class Desired(NamedTuple):
 
 
 class Maintenance(NamedTuple):
-    """A time in which nothing is started or stopped by itself. ``until`` is a UTC stamp, ``remaining`` is in seconds."""
+    """A time in which nothing is started or stopped by itself. ``until`` is a UTC stamp, ``remaining`` in seconds."""
 
     owner: str
     reason: str
