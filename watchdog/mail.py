@@ -20,7 +20,7 @@ STEP_TIMEOUT = 15.0
 
 
 class MailSettings(NamedTuple):
-    """Checked SMTP settings. ``security``: ``starttls``, ``tls``, ``plain`` or ``local`` (loopback: TLS if it works)."""
+    """Checked SMTP settings. ``security``: ``starttls``, ``tls``, ``plain`` or ``local`` (TLS if it can be)."""
 
     server: str
     port: int

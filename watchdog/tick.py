@@ -69,7 +69,7 @@ def retire(here: instance.Instance, journal: object) -> int | None:
     answer = control.ask(here.control_socket, {"verb": "retire"}, 5.0)
     found = identify(int(answer["pid"])) if answer else wedged.holder(here)
     if found is None:
-        return None
+        return int(answer["pid"]) if answer else None
     pidfd = ladder.open_pidfd(found)
     if pidfd is None:
         return found.pid
