@@ -88,6 +88,7 @@ class MailSink:
 
     def start(self) -> MailSink:
         """Bind the port and serve; returns once clients can connect."""
+        logging.getLogger("mail.log").addHandler(logging.NullHandler())  # aiosmtpd would warn on stderr otherwise
         if self.folder is not None:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._tls:
@@ -229,7 +230,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if (args.user is None) != (args.password is None):
         parser.error("--user and --password go together")
-    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     sink = MailSink(
         args.folder,
         port=args.port,

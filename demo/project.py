@@ -43,6 +43,8 @@ class Project:
 
 def make_project(folder: Path) -> Project:
     """Copy the stand-in bot to the new folder `folder`, with the watchdog's ``pidfile.py`` beside it."""
-    shutil.copytree(REPOSITORY / "demo" / "bot", folder, ignore=shutil.ignore_patterns("__pycache__", "ruff.toml"))
+    shutil.copytree(
+        REPOSITORY / "demo" / "bot", folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "ruff.toml")
+    )
     shutil.copy2(REPOSITORY / "watchdog" / "pidfile.py", folder / "src" / "pidfile.py")
     return Project(folder)

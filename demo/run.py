@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 import time
@@ -23,7 +22,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the folder with its logs and mails at the end")
     args = parser.parse_args(argv)
-    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:
@@ -35,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 def play(*, keep: bool) -> int:
     """The demonstration with its opening and its clean-up; returns the exit code."""
     stage, began = Stage(steps=len(STEPS)), time.monotonic()
-    sandbox = Sandbox(columns=stage.width - 4)
+    sandbox = Sandbox(columns=stage.width - 4, colour=stage.colour)
     code = 1
     try:
         stage.title("The watchdog in one minute: deploy, kill, revive, mail, stop, remove")

@@ -20,6 +20,7 @@ from demo.commands import Finished, run
 from demo.mail_sink import MailSink
 from demo.price_server import PriceServer
 from demo.project import REPOSITORY, Project, make_project
+from release.__main__ import cache_home
 from watchdog.pidfile import BASE, instance_dir
 
 _FOREIGN = ("SMTP_", "ALERT_", "WATCHDOG_", "ANSIBLE_", "DEMO_", "FABRIC_", "INVOKE_")
@@ -28,11 +29,12 @@ _FOREIGN = ("SMTP_", "ALERT_", "WATCHDOG_", "ANSIBLE_", "DEMO_", "FABRIC_", "INV
 class Sandbox:
     """A bot's project, an inventory that names it, a price feed and a mail server. :meth:`close` ends it all."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, *, colour: bool = False) -> None:
+        self.columns = columns
         self.folder = Path(tempfile.mkdtemp(prefix="watchdog-demo-")).resolve()  # 0700
         self.inventory = self.folder / "hosts.yml"
         self.root = self.folder / "watchdog"
-        self.door = self.root / "bin" / "bot"
+        self.door = self.root / "bin" / "dcaTrader"
         self.password = secrets.token_urlsafe(16)
         self.is_root = os.geteuid() == 0
         self.feed = PriceServer()
@@ -48,7 +50,7 @@ class Sandbox:
             "ANSIBLE_NOCOLOR": "1",
             "COLUMNS": str(columns),
             "LC_ALL": "C.UTF-8",
-            "NO_COLOR": "1",
+            "NO_COLOR": "" if colour else "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "XDG_CACHE_HOME": str(self.folder / "cache"),
@@ -72,12 +74,22 @@ class Sandbox:
         make_project(self.project.folder)
         bot_env = self.folder / "bot.env"
         bot_env.write_text(f"DEMO_FEED_URL={self.feed.url}\nDEMO_BUY_EVERY=0.5\n")
+        self._share_wheels()
         self.inventory.touch(mode=0o600)  # it holds the mail password
         self.inventory.write_text(yaml.safe_dump(self._inventory(bot_env), sort_keys=False))
 
-    def run(self, *argv: str, timeout: float = 60, on_line: Callable[[str], None] = lambda line: None) -> Finished:
-        """Run a command from the repository, as a person at its root would."""
-        return run(argv, cwd=REPOSITORY, environment=self.environment, timeout=timeout, on_line=on_line)
+    def run(
+        self,
+        *argv: str,
+        timeout: float = 60,
+        on_line: Callable[[str], None] = lambda line: None,
+        terminal: bool = False,
+    ) -> Finished:
+        """Run a command from the repository, as a person at its root would; on a `terminal` or into a pipe."""
+        columns = self.columns if terminal else None
+        return run(
+            argv, cwd=REPOSITORY, environment=self.environment, timeout=timeout, on_line=on_line, columns=columns
+        )
 
     def close(self, *, keep: bool) -> None:
         """End our processes, prove that no lock is held, and remove what is ours; `keep` spares the folder.
@@ -91,6 +103,14 @@ class Sandbox:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._base.close()
+
+    def _share_wheels(self) -> None:
+        """All caches are private to the demonstration but that of psutil's wheel, which is not fetched each time."""
+        wheels = cache_home() / "wheels"
+        wheels.mkdir(parents=True, exist_ok=True)
+        private = self.folder / "cache" / "dca-watchdog"
+        private.mkdir(parents=True)
+        (private / "wheels").symlink_to(wheels)
 
     def _remove_state(self) -> None:
         state = self.state_dir
@@ -153,7 +173,8 @@ class _SharedBase:
         with contextlib.suppress(OSError):  # another demonstration lives, or somebody's state is in there
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in (self._path, *self._made):
-                path.rmdir()
+                with contextlib.suppress(FileNotFoundError):  # the agent's own clean-up was here first
+                    path.rmdir()
         os.close(self._descriptor)
         self._descriptor = None
 

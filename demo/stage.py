@@ -7,10 +7,13 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+from remote.text import fit, width
+
 _STYLES = {"title": "1", "step": "1;36", "command": "1", "output": "2", "proved": "32", "failed": "1;31", "note": "33"}
+_MOST_LINES = 40
 
 
 class NotProvedError(Exception):
@@ -26,7 +29,7 @@ class Stage:
         self._gone = False
         terminal = self._out.isatty()
         self.width = min(80, shutil.get_terminal_size((80, 24)).columns) if terminal else 80
-        self._colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         unicode = (getattr(self._out, "encoding", None) or "").lower().replace("-", "") == "utf8"
         self._tick, self._bar, self._rule = ("✓", "│", "─") if unicode else ("+", "|", "-")
 
@@ -59,13 +62,14 @@ class Stage:
         self._wrapped(text, first="  $ ", rest="      ", style="command", mark=" \\")
 
     def output(self, lines: str | Iterable[str]) -> None:
-        """What a command printed; lines that do not fit go on below."""
+        """What a command printed; lines that do not fit go on below, and of very many only the last are shown."""
         prefix = f"  {self._bar} "
-        room = self.width - len(prefix)
-        for line in lines.splitlines() if isinstance(lines, str) else lines:
-            text = line.rstrip()
-            for start in range(0, max(1, len(text)), room):
-                self._print(prefix + text[start : start + room], "output")
+        every = lines.splitlines() if isinstance(lines, str) else list(lines)
+        if len(every) > _MOST_LINES:
+            self._print(f"{prefix}({len(every) - _MOST_LINES} more lines above)", "output")
+        for line in every[-_MOST_LINES:]:
+            for part in _fold(line.rstrip(), self.width - len(prefix)):
+                self._print(prefix + part, "output")
 
     def claim(self, true: object, text: str) -> None:
         """Print `text` as proved, or raise :class:`NotProvedError` with it."""
@@ -95,7 +99,7 @@ class Stage:
             self._print(line + (mark if number < len(lines) else ""), style)
 
     def _print(self, text: str = "", style: str | None = None) -> None:
-        if style and self._colour:
+        if style and self.colour:
             text = f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
         if self._gone:
             return
@@ -104,3 +108,17 @@ class Stage:
         except OSError:  # a closed pipe or terminal must not keep anybody from cleaning up
             self._gone = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())  # nor fail again at exit
+
+
+def _fold(text: str, room: int) -> Iterator[str]:
+    """`text` in pieces of `room` columns at most, broken at a space if there is one in the last third."""
+    if "\x1b" in text:  # from a program that has seen a terminal and knows its width
+        yield text
+        return
+    while width(text) > room:
+        most = len(fit(text, room + 1)) - 1  # characters that fill the room
+        cut = text.rfind(" ", most * 2 // 3, most + 1)
+        cut = most if cut < 0 else cut
+        yield text[:cut]
+        text = "  " + text[cut:].lstrip(" ")
+    yield text

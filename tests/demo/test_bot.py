@@ -99,11 +99,11 @@ def test_it_trades_on_paper_with_its_pid_file_in_place_and_sigterm_ends_it_tidil
     output, _ = bot.communicate(timeout=10)
     assert bot.returncode == 0
     assert not project.pid_file.exists()
-    assert "SIGTERM: feed closed, ledger saved, goodbye" in output
+    assert re.search(r"SIGTERM: [1-9]\d*0\.00 EUR in all, ledger saved, goodbye", output)
     assert "Traceback" not in output
     assert {trade["pid"] for trade in trades(project)} == {str(bot.pid)}
     log = project.log.read_text()
-    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO started, PID", log, re.MULTILINE)
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO PID \d+ buys 10.00 EUR", log, re.MULTILINE)
     assert log.splitlines() == output.splitlines()[1:]
 
 

@@ -77,7 +77,7 @@ class Bot:
             try:
                 feed = await ws_client.connect(self._settings.feed_url)
                 try:
-                    log.info("feed connected: %s", self._settings.feed_url)
+                    log.info("feed connected")
                     while True:
                         message = json.loads(await asyncio.wait_for(feed.receive(), SILENCE))
                         self._price = Decimal(message["price"])
@@ -97,13 +97,7 @@ class Bot:
             await self._fresh.wait()
             assert self._price is not None
             trade = self._ledger.buy(self._price, self._settings.buy_amount)
-            log.info(
-                "bought %s BTC at %s EUR, %d trades, %s EUR in all",
-                trade.quantity,
-                trade.price,
-                len(self._ledger.trades),
-                self._ledger.amount,
-            )
+            log.info("trade %d: %s BTC at %s", len(self._ledger.trades), trade.quantity, trade.price)
             await asyncio.sleep(self._settings.buy_every)
 
     async def run(self) -> str:
@@ -142,13 +136,13 @@ def main() -> int:
     create_pid_file()
     try:
         _set_up_logging(HOME / "logs" / "main_app.log")
-        log.info("started, PID %d, buying %s EUR every %g s", os.getpid(), settings.buy_amount, settings.buy_every)
+        log.info("PID %d buys %s EUR every %g s", os.getpid(), settings.buy_amount, settings.buy_every)
         ledger = Ledger(HOME / "data" / "ledger.csv")
         try:
             name = asyncio.run(_run(settings, ledger))
         finally:
             ledger.close()
-        log.info("%s: feed closed, ledger saved, goodbye", name)
+        log.info("%s: %s EUR in all, ledger saved, goodbye", name, ledger.amount)
     finally:
         remove_pid_file()
     return 0

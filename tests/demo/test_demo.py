@@ -1,0 +1,160 @@
+"""The demonstration as a newcomer runs it: two at once, one on an 80-column terminal and one into a pipe."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from demo import processes
+from demo.project import REPOSITORY
+from demo.run import INTERRUPTED
+from watchdog.pidfile import BASE
+
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+
+COMMAND = [sys.executable, "-m", "demo.run"]
+STATE_BASE = Path(pwd.getpwuid(os.getuid()).pw_dir, BASE)
+
+
+@dataclass(frozen=True)
+class Played:
+    output: str
+    code: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Theatre:
+    """Where demonstrations are played: a folder for temporary files, and what was there before."""
+
+    folder: Path
+    before: frozenset[str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        unwanted = ("NO_COLOR", "COLUMNS", "LINES")
+        kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+        return {**kept, "TMPDIR": str(self.folder), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+
+    def on_a_terminal(self) -> pexpect.spawn[str]:
+        return pexpect.spawn(
+            COMMAND[0],
+            COMMAND[1:],
+            cwd=str(REPOSITORY),
+            env=self.environment,
+            dimensions=(24, 80),
+            encoding="utf-8",
+            timeout=120,
+        )
+
+    def assert_nothing_is_left(self) -> None:
+        assert list(self.folder.iterdir()) == []
+        assert processes.of_folder(self.folder) == []
+        assert _listing() <= self.before
+
+
+def _listing() -> frozenset[str]:
+    return frozenset(path.name for path in STATE_BASE.iterdir()) if STATE_BASE.exists() else frozenset()
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    folder = Path(tempfile.mkdtemp(prefix="th-")).resolve()  # short, for lines of 80 columns
+    yield Theatre(folder, _listing())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def played(theatre: Theatre) -> tuple[Played, Played]:
+    began = time.monotonic()
+    piped = subprocess.Popen(
+        COMMAND,
+        cwd=REPOSITORY,
+        env=theatre.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    terminal = theatre.on_a_terminal()
+    terminal.expect(pexpect.EOF)
+    seconds = time.monotonic() - began
+    terminal.close()
+    output, _ = piped.communicate(timeout=120)
+    return (
+        Played(str(terminal.before), terminal.exitstatus, seconds),
+        Played(output, piped.returncode, time.monotonic() - began),
+    )
+
+
+@pytest.fixture(params=["on a terminal", "into a pipe"])
+def one(request: pytest.FixtureRequest, played: tuple[Played, Played]) -> Played:
+    return played[request.param == "into a pipe"]
+
+
+def test_every_step_is_seen_to_be_true(one: Played) -> None:
+    assert one.code == 0, one.output
+    assert "[10/10]" in one.output
+    assert "All of it was seen to be true" in one.output
+
+
+def test_it_takes_less_than_a_minute_even_with_another_one_beside_it(one: Played) -> None:
+    assert one.seconds < 60
+
+
+def test_it_shows_no_traceback_and_fits_80_columns(one: Played) -> None:
+    assert "Traceback" not in one.output
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", one.output)
+    assert "\x1b" not in plain
+    assert [line for line in plain.splitlines() if len(line) > 80] == []
+
+
+def test_it_tells_the_milliseconds_from_the_kill_to_the_first_line(one: Played) -> None:
+    match = re.search(r"(\d+) ms from the kill to the new bot's first line", one.output)
+    assert match
+    assert int(match[1]) < 5000
+
+
+def test_colours_are_for_the_terminal_only(played: tuple[Played, Played]) -> None:
+    terminal, piped = played
+    assert "\x1b[" in terminal.output
+    assert "\x1b[" not in piped.output
+
+
+def test_nothing_is_left_when_it_is_over(played: tuple[Played, Played], theatre: Theatre) -> None:
+    theatre.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("moment", ["ansible-playbook deploy.yml", r"kill -9 \d+", "fab -H bot stop"])
+def test_ctrl_c_at_any_moment_leaves_nothing(theatre: Theatre, moment: str) -> None:
+    terminal = theatre.on_a_terminal()
+    terminal.expect(moment)
+    terminal.sendintr()
+    terminal.sendintr()  # impatience does no harm
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == INTERRUPTED
+    assert "Traceback" not in str(terminal.before)
+    theatre.assert_nothing_is_left()
+
+
+def test_a_lost_terminal_leaves_nothing_either(theatre: Theatre) -> None:
+    terminal = theatre.on_a_terminal()
+    terminal.expect(r"\[3/10\]")
+    terminal.kill(signal.SIGHUP)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    theatre.assert_nothing_is_left()
