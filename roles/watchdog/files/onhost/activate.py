@@ -28,7 +28,7 @@ class ActivateError(Exception):
 
 
 def main(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Activate, or in check mode tell what would be done. Returns changed, message, changes and status."""
+    """Activate, or in check mode tell what would be done. Returns problem, changed, message and status."""
     layout = Layout(arguments["name"], arguments["root"], arguments["system"])
     user = account(arguments["user"])
     if user is None:
@@ -58,14 +58,14 @@ class _Activation:
         if self.arguments["rivals"]:
             self.changes.append("would comment out " + ", ".join(_places(self.arguments["rivals"])))
         if self.moves:
-            self.changes.append(f"release {self.previous or 'none'} → {self.release}")
+            self.changes.append(f"release was {self.previous or 'none'}")
         if self.previous is None:
             self.changes.append(self._first_plan())
         elif not _lives(status):
             self.changes.append("would start the guard")
         elif self.moves or pending:
             self.changes.append("would replace the guard, the bot stays")
-        return self._report(status, "check mode, nothing was changed")
+        return self._report(status, "check mode")
 
     def perform(self) -> dict[str, Any]:
         """Do it."""
@@ -74,7 +74,7 @@ class _Activation:
         self._compile()
         if self.moves:
             self._point_to(self.release)
-            self.changes.append(f"release {self.previous or 'none'} → {self.release}")
+            self.changes.append(f"release was {self.previous or 'none'}")
         if self.previous is None:
             before = self.door.status()
             self._record_stop(before)
@@ -180,14 +180,13 @@ class _Activation:
         old, new = before.get("pid"), status.get("pid")
         guards = [(said.get("guard") or {}).get("pid") for said in (before, status)]
         if guards[0] != guards[1]:
-            self.changes.append("replaced the guard" if guards[0] else "started the guard")
+            self.changes.append("guard replaced" if guards[0] else "guard started")
         if old and new == old:
-            did = "adopted, same PID" if guards[0] != guards[1] else "left alone"
+            did = "adopted" if self.changes and guards[0] != guards[1] else "left alone"
         elif new:
-            did = f"PID was {old}" if old else "started by this deploy"
-            self.changes.append(f"bot {did}")
+            did = f"was PID {old}" if old else "started"
         else:
-            did = "not running"
+            did = "not started"
         report = self._report(status, did)
         if status.get("error"):
             report["problem"] = f"{self.layout.name}: the guard is up, but status says: {status['error']}"
@@ -201,13 +200,13 @@ class _Activation:
 
     def _report(self, status: dict[str, Any], did: str) -> dict[str, Any]:
         pid = f"PID {status['pid']}" if status.get("pid") else "no PID"
-        state = status.get("state") or "not deployed yet"
+        state = status.get("state") or "not deployed"
         resting = " (maintenance)" if status.get("maintenance") else ""
+        message = f"{self.layout.name}: {state}{resting}, {pid}, release {self.release}, {did}"
         return {
             "problem": "",
             "changed": bool(self.changes),
-            "changes": self.changes,
-            "message": f"{self.layout.name}: {state}{resting}, {pid}, release {self.release}, {did}",
+            "message": " · ".join([message, *self.changes]),
             "status": status,
         }
 
