@@ -10,7 +10,7 @@ import os
 import signal
 from typing import Any
 
-from . import identity, instance, locks, spawn, wish
+from . import identity, instance, launch, locks, spawn, wish
 from .config import Config
 from .errors import BusyError, NotRunningError, WatchdogError
 from .pidfile import write_pid_file
@@ -21,6 +21,7 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 def run(config: Config, here: instance.Instance, by: str) -> int:
     """Run the bot until it ends; its exit code (128 + number for a signal). Refuses when it is stopped or running."""
+    launch.seal()
     instance.prepare(here)
     if not wish.read_desired(here).wanted:
         raise NotRunningError(

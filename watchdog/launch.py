@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import sys
@@ -29,6 +30,22 @@ def environment(config: Config) -> dict[str, str]:
         if name in os.environ:
             variables[name] = os.environ[name]
     return {**variables, **config.environment()}
+
+
+def seal() -> None:
+    """Make all descriptors we were started with close-on-exec: nothing of a shell, cron or ssh reaches the bot."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
+
+
+def shed(keep: set[int]) -> None:
+    """Close every descriptor but the standard three and ``keep``, so that nobody waits for us to let go of a pipe."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
 
 
 def detached(argv: list[str], variables: dict[str, str], stdin: int | None = None, keep: int | None = None) -> int:

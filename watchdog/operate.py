@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import clock, control, instance, locks, oneshot, wedged, wish
+from . import clock, control, instance, launch, locks, oneshot, wedged, wish
 from .config import Config
 from .engine import Engine
 from .errors import BusyError, WatchdogError
@@ -28,6 +28,7 @@ def operate(
     config: Config, here: instance.Instance, paths: Paths, journal: Journal, verb: str, by: str, reason: str
 ) -> dict[str, Any]:
     """Carry out the verb; its JSON answer. Raises BusyError when somebody else does not come to an end."""
+    launch.seal()
     instance.prepare(here)
     limit = 2 * (config.stop_grace + 20) + config.start_grace
     end = clock.now() + WAIT[verb]

@@ -29,7 +29,7 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
     bot, unknown = _find(config, here, remembered.bot, guard, warnings)
     desired = wish.read_desired(here)
     maintenance = wish.read_maintenance(here)
-    state = _state(bot, unknown, guard, remembered, desired.wanted)
+    state = _state(bot, unknown, guard, remembered, desired.wanted, config.start_grace)
     if guard is None and silent is None and desired.wanted:
         warnings.append("no guard is on watch: cron starts one every minute, or `watchdog guard` does now")
     if bot and not desired.wanted:
@@ -132,15 +132,23 @@ def _is_ours(pids: list[int]) -> bool:
 
 
 def _state(
-    bot: Identity | None, unknown: str | None, guard: dict[str, Any] | None, remembered: snapshot.Snapshot, wanted: bool
+    bot: Identity | None,
+    unknown: str | None,
+    guard: dict[str, Any] | None,
+    remembered: snapshot.Snapshot,
+    wanted: bool,
+    grace: float,
 ) -> State:
     try:
         said = State(guard["state"]) if guard else remembered.memory.phase
     except (KeyError, ValueError):
         said = State.DOWN
     if bot is not None:
+        if guard:
+            return said if said in ALIVE else State.RUNNING
+        young = clock.now() - bot.start / clock.TICKS_PER_SECOND < grace
         same = remembered.bot is not None and remembered.bot[:3] == bot[:3]
-        return said if said in ALIVE and (guard or same) else State.RUNNING
+        return said if same and (said is State.STUCK or (young and said is State.STARTING)) else State.RUNNING
     if unknown:
         return State.UNKNOWN
     if said in (State.BACKOFF, State.FAILED, State.HELD) and wanted:

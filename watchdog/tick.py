@@ -28,13 +28,14 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
 
     Raises BusyError when somebody else keeps the lock, without an answer, yet not long enough to be replaced.
     """
-    from . import paths, wedged
+    from . import launch, paths, wedged
     from .journal import Journal
 
     here = instance.locate(settings.script)
     instance.prepare(here)
     places = paths.of(settings, here)
     journal = Journal(places.log_file, places.events_file, settings.name, debug)
+    launch.seal()
     lock = locks.inherited(here.guard_lock)
     old = retire(here, journal) if replace and lock is None else None
     end = time.monotonic() + SETTLE
@@ -103,7 +104,7 @@ def _stay(
     assert isinstance(places, Paths) and isinstance(journal, Journal)
     ready: int | None = None
     if not foreground:
-        heard = _detach()
+        heard = _detach({lock, *filter(None, [locks.inherited(here.heir_lock)])})
         if heard is None:
             os.close(lock)
             return 0
@@ -121,12 +122,14 @@ def _stay(
     return 0
 
 
-def _detach() -> int | None:
+def _detach(keep: set[int]) -> int | None:
     """Fork twice into a session of our own. In the parent: None, once the guard answers. In the guard: a descriptor.
 
     cron waits until nobody has the job's output open, so all three streams go to /dev/null.
     """
     import select
+
+    from . import launch
 
     read, write = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
@@ -139,7 +142,7 @@ def _detach() -> int | None:
     os.setsid()
     if os.fork():
         os._exit(0)
-    os.close(read)
+    launch.shed({*keep, write})
     os.umask(0o077)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
