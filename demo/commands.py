@@ -79,7 +79,7 @@ def run(
 
 
 def _read(descriptor: int, lines: list[str], on_line: Callable[[str], None]) -> None:
-    with open(descriptor, encoding="utf-8", errors="replace") as stream, contextlib.suppress(OSError):
+    with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as stream, contextlib.suppress(OSError):
         for raw in stream:  # a terminal ends with EIO where a pipe ends with end of file
             line = _CURSOR.sub("", raw)
             lines.append(line)

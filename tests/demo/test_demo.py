@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -21,12 +20,11 @@ import pytest
 from demo import processes
 from demo.project import REPOSITORY
 from demo.run import INTERRUPTED
-from watchdog.pidfile import BASE
+from watchdog.pidfile import instance_dir
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 COMMAND = [sys.executable, "-m", "demo.run"]
-STATE_BASE = Path(pwd.getpwuid(os.getuid()).pw_dir, BASE)
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,9 @@ class Played:
 
 @dataclass(frozen=True)
 class Theatre:
-    """Where demonstrations are played: a folder for temporary files, and what was there before."""
+    """Where demonstrations are played: a folder for temporary files."""
 
     folder: Path
-    before: frozenset[str]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,20 +57,18 @@ class Theatre:
             timeout=120,
         )
 
-    def assert_nothing_is_left(self) -> None:
+    def assert_nothing_is_left(self, output: str) -> None:
         assert list(self.folder.iterdir()) == []
         assert processes.of_folder(self.folder) == []
-        assert _listing() <= self.before
-
-
-def _listing() -> frozenset[str]:
-    return frozenset(path.name for path in STATE_BASE.iterdir()) if STATE_BASE.exists() else frozenset()
+        private = re.search(rf"{self.folder}/watchdog-demo-\w+", output)
+        assert private
+        assert not Path(instance_dir(f"{private[0]}/dcaTrader/src/main_app.py")).exists()
 
 
 @pytest.fixture(scope="module")
 def theatre() -> Iterator[Theatre]:
     folder = Path(tempfile.mkdtemp(prefix="th-")).resolve()  # short, for lines of 80 columns
-    yield Theatre(folder, _listing())
+    yield Theatre(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -134,27 +129,29 @@ def test_colours_are_for_the_terminal_only(played: tuple[Played, Played]) -> Non
     assert "\x1b[" not in piped.output
 
 
-def test_nothing_is_left_when_it_is_over(played: tuple[Played, Played], theatre: Theatre) -> None:
-    theatre.assert_nothing_is_left()
+def test_nothing_is_left_when_it_is_over(one: Played, theatre: Theatre) -> None:
+    theatre.assert_nothing_is_left(one.output)
 
 
 @pytest.mark.parametrize("moment", ["ansible-playbook deploy.yml", r"kill -9 \d+", "fab -H bot stop"])
 def test_ctrl_c_at_any_moment_leaves_nothing(theatre: Theatre, moment: str) -> None:
     terminal = theatre.on_a_terminal()
     terminal.expect(moment)
+    output = str(terminal.before)
     terminal.sendintr()
     terminal.sendintr()  # impatience does no harm
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == INTERRUPTED
     assert "Traceback" not in str(terminal.before)
-    theatre.assert_nothing_is_left()
+    theatre.assert_nothing_is_left(output)
 
 
 def test_a_lost_terminal_leaves_nothing_either(theatre: Theatre) -> None:
     terminal = theatre.on_a_terminal()
     terminal.expect(r"\[3/10\]")
+    output = str(terminal.before)
     terminal.kill(signal.SIGHUP)
     terminal.expect(pexpect.EOF)
     terminal.close()
-    theatre.assert_nothing_is_left()
+    theatre.assert_nothing_is_left(output)
