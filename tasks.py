@@ -97,7 +97,7 @@ def lab_up(_: Context, hosts: int = 3, suite: str = "bookworm", name: str = "lab
         cli.up(hosts, suite, name)
 
 
-@task(name="down", help={"name": "which lab", "all": "every lab"})
+@task(name="down", help={"name": "which lab", "all": "every lab that lab.up started"})
 def lab_down(_: Context, name: str = "lab", all: bool = False) -> None:  # noqa: A002 - becomes --all
     """End the test hosts and whatever a killed run left behind."""
     from lab import cli

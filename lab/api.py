@@ -13,7 +13,6 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -266,7 +265,7 @@ def _remove(lab: Lab) -> None:
     for host in lab.hosts.values():
         host.discard()
     lab.network.remove()
-    shutil.rmtree(lab.record.folder, ignore_errors=True)
+    registry.forget(lab.record)
     limits.adjust([len(other.hosts) for other in registry.all_labs()])
 
 

@@ -19,13 +19,17 @@ def up(hosts: int, suite: str, name: str) -> None:
 
 
 def down(name: str, everything: bool) -> None:
-    """End the lab of that name and what killed runs left behind; with `everything`, all labs of this user."""
+    """End the lab of that name (with `everything`, all that `up` started) and what killed runs left behind.
+
+    Labs of test runs that are still going on are theirs to end.
+    """
     _require()
     removed = api.remove_abandoned()
-    names = [lab.name for lab in registry.all_labs() if everything or lab.name == name]
-    for one in names:
-        api.find(one).down()
-    print(f"removed: {', '.join(removed + names) or 'nothing was up'}")
+    for record in registry.all_labs():
+        if record.name == name or (everything and record.owner is None):
+            api.Lab(record).down()
+            removed.append(record.name)
+    print(f"removed: {', '.join(removed) or 'nothing was up'}")
 
 
 def status() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,16 @@ class LabRecord:
         temporary.replace(self.folder / "lab.json")
 
 
+def forget(lab: LabRecord) -> None:
+    """Remove the lab's folder, the record last: a removal that is cut short is known to be unfinished."""
+    for entry in lab.folder.glob("*"):
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name != "lab.json":
+            entry.unlink(missing_ok=True)
+    shutil.rmtree(lab.folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """Hold the lab's lock: nobody else adds or removes a lab meanwhile."""
@@ -80,7 +91,14 @@ def locked() -> Iterator[None]:
 
 def all_labs() -> list[LabRecord]:
     """Every lab that is written down, whatever its state."""
-    return [load(path.parent.name) for path in sorted(_labs().glob("*/lab.json"))]
+    found = []
+    for path in sorted(_labs().glob("*/lab.json")):
+        try:
+            found.append(load(path.parent.name))
+        except LabError:
+            if path.exists():  # else another process has just removed it
+                raise
+    return found
 
 
 def load(name: str) -> LabRecord:

@@ -247,7 +247,7 @@ def test_a_host_that_cannot_boot_is_reported_and_removed(monkeypatch: pytest.Mon
     assert "broken" not in {one.name for one in registry.all_labs()} - before
 
 
-def test_the_command_line_starts_shows_and_ends_a_lab() -> None:
+def test_the_command_line_starts_shows_and_ends_a_lab(lab: Lab) -> None:
     def invoke(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "invoke", *words], cwd=ROOT, capture_output=True, text=True)
 
@@ -262,7 +262,8 @@ def test_the_command_line_starts_shows_and_ends_a_lab() -> None:
         assert "bot2" in invoke("lab.status").stdout
         assert invoke("lab.ssh", "--name", "cli-test", "--host", "bot2", "--", "hostname").stdout == "bot2\n"
     finally:
-        down = invoke("lab.down", "--name", "cli-test")
+        down = invoke("lab.down", "--all")
     assert down.returncode == 0
     assert "cli-test" in down.stdout
+    assert lab.ssh("bot1", "hostname").stdout == "bot1\n"  # a running session's hosts are not the command line's to end
     assert "cli-test" not in invoke("lab.status").stdout
