@@ -92,6 +92,11 @@ def _no_sudo(host: Host, said: str, login_user: str) -> HostError:
         )
     if "command not found" in lowered or "no such file" in lowered:
         return _no_watchdog(host)
+    if "unknown user" in lowered:
+        return HostError(
+            f"there is no user {host.bot_user} on {host.name}: is watchdog_user right?",
+            short=f"no user {host.bot_user} there",
+        )
     return HostError(
         f"{login_user}@{host.name} may not run {host.door} as {host.bot_user} ({said}): the role installs that "
         f"sudo rule, {_deploy(host)}",

@@ -48,7 +48,13 @@ class Caller:
         self._request = request
         self._gateways = Gateways()
         self._agent = os.environ.get("SSH_AUTH_SOCK") or None
-        self._dialer = Dialer(self._gateways, base=settings.base, agent=self._agent, secrets=settings.secrets)
+        self._dialer = Dialer(
+            self._gateways,
+            base=settings.base,
+            hop_limit=settings.connect_timeout,
+            agent=self._agent,
+            secrets=settings.secrets,
+        )
 
     def call(self, job: Job) -> Answer:
         """The agent's answer.

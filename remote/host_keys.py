@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
@@ -29,14 +30,11 @@ class VerifyHostKey(MissingHostKeyPolicy):
         :raises Unreachable: it is not, with the commands that tell more and that settle it.
         """
         options = self._options
-        names = lookup_names(options.hostname, options.port, options.host_key_alias)
-        verdict, entry = judge(options.known_hosts, names, key.get_name(), key.asbytes())
-        if verdict is Verdict.KNOWN:
+        if not options.accept_new:
+            _check(options, key)
             return
-        if verdict is Verdict.UNKNOWN and entry is None and options.accept_new:
-            _record(options, names[0], key)
-            return
-        raise _refusal(options, names[0], key, verdict, entry)
+        with _recording:  # fifty bots on one new host: the first records its key, the others are held to it
+            _check(options, key, _record)
 
 
 def transport_factory(options: SshOptions) -> Any:
@@ -61,27 +59,35 @@ def fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
+def _check(options: SshOptions, key: PKey, on_unknown: Callable[[SshOptions, str, PKey], None] | None = None) -> None:
+    names = lookup_names(options.hostname, options.port, options.host_key_alias)
+    verdict, entry = judge(options.known_hosts, names, key.get_name(), key.asbytes())
+    if verdict is Verdict.UNKNOWN and entry is None and on_unknown:
+        on_unknown(options, names[0], key)
+    elif verdict is not Verdict.KNOWN:
+        raise _refusal(options, names[0], key, verdict, entry)
+
+
 def _record(options: SshOptions, name: str, key: PKey) -> None:
     """StrictHostKeyChecking=accept-new: trust on first contact, but only where the next contact can hold it to that."""
     path = options.user_known_hosts
     line = f"{name} {key.get_name()} {key.get_base64()}\n"
-    with _recording:
-        try:
-            if path is None or (path.exists() and not path.is_file()):
-                raise OSError(f"{path} keeps nothing")
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("a+b") as file:
-                file.seek(0, 2)
-                if file.tell():
-                    file.seek(-1, 2)
-                    line = line if file.read(1) == b"\n" else "\n" + line
-                file.write(line.encode())
-        except OSError as problem:
-            raise Unreachable(
-                f"the new host key of {name} cannot be recorded ({problem}), so accept-new does not accept it: "
-                "set UserKnownHostsFile to a file that can be written",
-                short="new host key cannot be recorded",
-            ) from None
+    try:
+        if path is None or (path.exists() and not path.is_file()):
+            raise OSError(f"{path} keeps nothing")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            file.seek(0, 2)
+            if file.tell():
+                file.seek(-1, 2)
+                line = line if file.read(1) == b"\n" else "\n" + line
+            file.write(line.encode())
+    except OSError as problem:
+        raise Unreachable(
+            f"the new host key of {name} cannot be recorded ({problem}), so accept-new does not accept it: "
+            "set UserKnownHostsFile to a file that can be written",
+            short="new host key cannot be recorded",
+        ) from None
 
 
 def _refusal(options: SshOptions, name: str, key: PKey, verdict: Verdict, entry: Entry | None) -> Unreachable:

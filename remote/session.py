@@ -49,10 +49,10 @@ class Session(Protocol):
 
 
 class _Collector:
-    """Reads a stream in a thread of its own, up to the limit."""
+    """Reads a stream in a thread of its own, up to the limit; then it calls ``stop``."""
 
-    def __init__(self, read: Callable[[int], bytes], limit: int) -> None:
-        self._read, self._limit = read, limit
+    def __init__(self, read: Callable[[int], bytes], limit: int, stop: Callable[[], None]) -> None:
+        self._read, self._limit, self._stop = read, limit, stop
         self._chunks: list[bytes] = []
         self.overflow = False
         self._thread = threading.Thread(target=self._collect, daemon=True)
@@ -65,6 +65,7 @@ class _Collector:
                 room -= len(chunk)
                 if room < 0:
                     self.overflow = True
+                    self._stop()
                     return
                 self._chunks.append(chunk)
 
@@ -101,11 +102,10 @@ class SshSession:
     def run(self, argv: list[str], deadline: Deadline) -> Completed:
         channel = self._open(argv, deadline.left())
         channel.shutdown_write()
-        out = _Collector(channel.recv, MAX_OUTPUT)
-        errors = _Collector(channel.recv_stderr, MAX_OUTPUT)
+        out = _Collector(channel.recv, MAX_OUTPUT, self.close)
+        errors = _Collector(channel.recv_stderr, MAX_OUTPUT, self.close)
         in_time = out.wait(deadline) and errors.wait(deadline) and channel.status_event.wait(deadline.left())
         if out.overflow or errors.overflow:
-            self.close()
             raise _too_much(self._where)
         if not in_time:
             self.close()
@@ -114,7 +114,7 @@ class SshSession:
 
     def follow(self, argv: list[str], on_line: Callable[[bytes], None]) -> Completed:
         channel = self._open(argv, None)
-        errors = _Collector(channel.recv_stderr, _MAX_LINE)
+        errors = _Collector(channel.recv_stderr, MAX_OUTPUT, self.close)
         for line in split_lines(iter(lambda: channel.recv(_CHUNK), b"")):
             on_line(line)
         end = Deadline(1.0)
@@ -166,15 +166,14 @@ class LocalSession:
         if isinstance(process, Completed):
             return process
         assert process.stdout and process.stderr
-        out = _Collector(process.stdout.read1, MAX_OUTPUT)  # type: ignore[attr-defined]
-        errors = _Collector(process.stderr.read1, MAX_OUTPUT)  # type: ignore[attr-defined]
+        out = _Collector(process.stdout.read1, MAX_OUTPUT, self.close)  # type: ignore[attr-defined]
+        errors = _Collector(process.stderr.read1, MAX_OUTPUT, self.close)  # type: ignore[attr-defined]
         in_time = out.wait(deadline) and errors.wait(deadline)
         try:
             process.wait(deadline.left())
         except subprocess.TimeoutExpired:
             in_time = False
         if out.overflow or errors.overflow:
-            self.close()
             raise _too_much(self._where)
         if not in_time:
             self.close()
@@ -187,7 +186,7 @@ class LocalSession:
             return process
         out, error_stream = process.stdout, process.stderr
         assert out and error_stream
-        errors = _Collector(error_stream.read1, _MAX_LINE)  # type: ignore[attr-defined]
+        errors = _Collector(error_stream.read1, MAX_OUTPUT, self.close)  # type: ignore[attr-defined]
         for line in split_lines(iter(lambda: out.read1(_CHUNK), b"")):  # type: ignore[attr-defined]
             on_line(line)
         errors.wait(Deadline(1.0))

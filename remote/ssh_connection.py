@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,6 +22,7 @@ from .ssh_options import SshOptions, resolve
 from .ssh_socket import ProxyProcess, connect_tcp
 from .text import clean
 
+_NEARLY = 0.2  # seconds; Paramiko's own timers are not exact
 _KEEPALIVE = 10  # seconds; makes a dead peer of a silent log visible to TCP
 
 
@@ -30,18 +30,16 @@ class VerifiedConnection(Connection):
     """A Fabric connection that knows where it goes already and trusts no unknown host key."""
 
     def __init__(self, options: SshOptions, deadline: Deadline, sock: Any, secrets: Secrets) -> None:
+        seconds = max(0.1, deadline.left())
         super().__init__(
             host=options.hostname,
             user=options.user,
             port=options.port,
             # An empty ssh_config: `ssh -G` has read it, with everything that Paramiko's reader does not know.
             config=Config(ssh_config=SSHConfig(), lazy=True),
-            connect_timeout=max(1, int(deadline.left())),
             connect_kwargs={
                 "sock": sock,
-                "banner_timeout": max(0.1, deadline.left()),
-                "auth_timeout": max(0.1, deadline.left()),
-                "channel_timeout": max(0.1, deadline.left()),
+                **dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), seconds),
                 "transport_factory": transport_factory(options),
                 "auth_strategy": KeyFiles(options, secrets),
             },
@@ -91,9 +89,13 @@ class Gateways:
 class Dialer:
     """Opens connections; knows the operator's agent, password and the shared jump hosts."""
 
-    def __init__(self, gateways: Gateways, *, base: Path, agent: str | None, secrets: Secrets) -> None:
+    def __init__(
+        self, gateways: Gateways, *, base: Path, hop_limit: float, agent: str | None, secrets: Secrets
+    ) -> None:
+        """``hop_limit`` is what each jump host gets, in seconds."""
         self._gateways = gateways
         self._base = base
+        self._hop_limit = hop_limit
         self._agent = agent
         self._secrets = secrets
 
@@ -152,7 +154,7 @@ class Dialer:
                 options = resolve(hop, *_jump_arguments(hop, config_file), base=self._base, agent=self._agent)
                 if len(hops) > 1:
                     options = replace(options, proxy_jump=hops[:-1], proxy_command="")
-                return self.connect(options, deadline)
+                return self.connect(options, Deadline(self._hop_limit))
             except HostError as problem:
                 raise Unreachable(f"jump host {hop}: {problem}", short=f"jump host: {problem.short}") from None
 
@@ -180,7 +182,8 @@ def _explained(problem: BaseException, options: SshOptions, deadline: Deadline, 
     if complaint:
         return Unreachable(f"the ProxyCommand for {where} failed: {complaint}", short="ProxyCommand failed")
     text = clean(problem) or type(problem).__name__
-    if isinstance(problem, (TimeoutError, socket.timeout)) or deadline.passed or "timed out" in text.lower():
+    # "No existing session": Paramiko's key exchange has run out of time.
+    if isinstance(problem, TimeoutError) or deadline.left() < _NEARLY or "No existing session" in text:
         return Unreachable(
             f"{where} takes the connection but sshd does not answer within {deadline.seconds:.0f} s",
             short="sshd does not answer",
