@@ -1,0 +1,64 @@
+"""Fixtures of the tests on real processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.mail_sink import MailSink
+from tests.process.world import World
+
+MakeWorld = Callable[..., World]
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The agent needs Linux."""
+    return True if sys.platform != "linux" else None
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+    """Make several bot projects in one test."""
+    worlds: list[World] = []
+
+    def make(name: str = "dcaTrader") -> World:
+        folder = tmp_path / f"w{len(worlds)}"
+        folder.mkdir()
+        worlds.append(World(folder, name))
+        return worlds[-1]
+
+    yield make
+    errors = []
+    for world in worlds:
+        try:
+            world.close()
+        except AssertionError as error:
+            errors.append(str(error))
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A bot project of the test's own: nothing runs yet."""
+    return make_world()
+
+
+@pytest.fixture
+def sink(world: World) -> Iterator[MailSink]:
+    """A mail server on loopback that the world's alerts go to."""
+    with MailSink() as server:
+        send_alerts_to(world, server)
+        yield server
+
+
+def send_alerts_to(world: World, server: MailSink) -> None:
+    """Set the SMTP variables of a world."""
+    world.env.update(
+        SMTP_SERVER=server.host,
+        SMTP_PORT=str(server.port),
+        ALERT_EMAIL_FROM="watchdog@bots.example",
+        ALERT_EMAIL_TO="ops@bots.example",
+    )

@@ -1,0 +1,145 @@
+"""The bot of the process tests. It is copied to ``src/main_app.py`` and does what ``behaviour.json`` says.
+
+``behaviour.json`` is a list: the first life follows the first entry, and so on; the last entry counts for all others.
+Every life is a line in ``births.jsonl``. While it "trades" it holds a lock of its own, so that two lives that overlap
+leave a line in ``overlaps``, however short the overlap was.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+def main():
+    """Live one life."""
+    life = born()
+    behaviour = read_behaviour(life)
+    if behaviour.get("ignore_term"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: leave(behaviour))
+    if behaviour.get("pid_file"):
+        from pidfile import create_pid_file
+
+        create_pid_file(behaviour.get("pid_path"))
+    if not behaviour.get("may_overlap"):
+        trade()
+    start_children(behaviour)
+    for line in behaviour.get("say", []):
+        print(line, flush=True)
+    if behaviour.get("flood"):
+        for _ in range(behaviour["flood"] // 1000):
+            os.write(1, b"x" * 991 + b"\x1b]0;evil\n")
+        note("flooded", str(behaviour["flood"]))
+    if behaviour.get("inspect"):
+        inspect()
+    if behaviour.get("ready"):
+        say_ready()
+    if "exit_after" in behaviour:
+        time.sleep(behaviour["exit_after"])
+        sys.exit(behaviour.get("exit_code", 1))
+    while True:
+        time.sleep(3600)
+
+
+def born():
+    """Write the line of this life; its number, from 0."""
+    path = os.path.join(PROJECT, "births.jsonl")
+    line = {"pid": os.getpid(), "at": time.clock_gettime(time.CLOCK_BOOTTIME), "argv": sys.argv}
+    note("births.jsonl", json.dumps(line))
+    with open(path) as file:
+        return len(file.readlines()) - 1
+
+
+def read_behaviour(life):
+    """What this life is told to do."""
+    try:
+        with open(os.path.join(PROJECT, "behaviour.json")) as file:
+            lives = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return lives[min(life, len(lives) - 1)]
+
+
+def trade():
+    """Hold the market lock for as long as this process lives."""
+    global market
+    market = open(os.path.join(PROJECT, "market.lock"), "w")
+    for _ in range(20):  # the kernel closes a dead bot's files one by one
+        try:
+            fcntl.flock(market, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.01)
+    note("overlaps", "two bots trade: PID %d is the second" % os.getpid())
+
+
+def start_children(behaviour):
+    """Children that outlive the bot: ``fork`` keeps every descriptor, ``sleep`` is an ordinary program."""
+    kind = behaviour.get("child")
+    if kind == "fork":
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour.get("child_ignores_term") else signal.SIG_DFL)
+            market.close()
+            time.sleep(3600)
+        note("children", str(pid))
+    elif kind == "sleep":
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "3600"], os.environ)
+        note("children", str(pid))
+
+
+def inspect():
+    """Write down what this process was given."""
+    descriptors = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            descriptors[name] = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue
+    document = {
+        "environment": dict(os.environ),
+        "descriptors": descriptors,
+        "cwd": os.getcwd(),
+        "session": os.getsid(0) == os.getpid(),
+        "umask": os.umask(0o022),
+        "argv": sys.argv,
+    }
+    path = os.path.join(PROJECT, "given.json")
+    with open(path + ".part", "w") as file:
+        json.dump(document, file)
+    os.rename(path + ".part", path)
+
+
+def say_ready():
+    """READY=1 to the notify socket, as sd_notify(3) does it."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(b"READY=1\n", os.environ["NOTIFY_SOCKET"])
+
+
+def leave(behaviour):
+    """A clean end."""
+    if behaviour.get("pid_file"):
+        from pidfile import remove_pid_file
+
+        remove_pid_file(behaviour.get("pid_path"))
+    time.sleep(behaviour.get("term_takes", 0))
+    sys.exit(behaviour.get("term_code", 0))
+
+
+def note(name, line):
+    """One line, in one write, so that two lives do not mix."""
+    descriptor = os.open(os.path.join(PROJECT, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(descriptor, line.encode() + b"\n")
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()
