@@ -22,20 +22,23 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the folder with its logs and mails at the end")
     args = parser.parse_args(argv)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until what they would have to clean up can be cleaned up
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
+    stage = Stage(steps=len(STEPS))
     try:
-        return play(keep=args.keep)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        sandbox = Sandbox(columns=stage.width - 4, colour=stage.colour)
+    except OSError as error:
+        stage.failed(f"demo: no private folder: {error}; set TMPDIR to a folder with room")
+        return 1
+    return play(stage, sandbox, keep=args.keep)
 
 
-def play(*, keep: bool) -> int:
+def play(stage: Stage, sandbox: Sandbox, *, keep: bool) -> int:
     """The demonstration with its opening and its clean-up; returns the exit code."""
-    stage, began = Stage(steps=len(STEPS)), time.monotonic()
-    sandbox = Sandbox(columns=stage.width - 4, colour=stage.colour)
-    code = 1
+    began, code = time.monotonic(), 1
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         stage.title("The watchdog in one minute: deploy, kill, revive, mail, stop, remove")
         stage.say(
             f"Everything happens in {sandbox.folder} (private, removed at the end) and on 127.0.0.1. "
@@ -45,11 +48,9 @@ def play(*, keep: bool) -> int:
         code = 0
     except KeyboardInterrupt:
         code = INTERRUPTED
-        stage.failed("Interrupted. Ending what was started ...")
+        stage.failed("Interrupted: ending what was started.")
     except (NotProvedError, OSError) as error:
-        stage.failed(f"demo: not so: {error}")
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # the clean-up takes a second at most and must not be cut short
+        stage.failed(f"demo: not seen to be true: {error}")
     try:
         sandbox.close(keep=keep)
     except OSError as error:
@@ -59,18 +60,21 @@ def play(*, keep: bool) -> int:
     left += map(str, processes.of_folder(sandbox.folder))
     if keep:
         left.remove(str(sandbox.folder))
-        stage.say(f"Kept for reading: {sandbox.folder}")
     if left:
         stage.failed(f"demo: left behind: {', '.join(left)}")
         return 1
+    stage.claim(not left, f"nothing is left but {sandbox.folder}, as asked" if keep else "the folder is removed too")
+    stage.blank()
     if code == 0:
-        stage.claim(not left, "the folder is removed" if not keep else "nothing else is left")
-        stage.blank()
         stage.say(f"All of it was seen to be true, in {time.monotonic() - began:.0f} s. Next: README.md, a real host.")
+    elif code != INTERRUPTED and not keep:
+        stage.say("`./dev demo --keep` keeps the folder with its logs.")
     return code
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the clean-up takes a second at most and must not be cut short
     raise KeyboardInterrupt
 
 

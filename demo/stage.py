@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
@@ -14,6 +15,8 @@ from remote.text import fit, width
 
 _STYLES = {"title": "1", "step": "1;36", "command": "1", "output": "2", "proved": "32", "failed": "1;31", "note": "33"}
 _MOST_LINES = 40
+_PAUSE = 1.0
+"""Seconds before each step, where a person watches."""
 
 
 class NotProvedError(Exception):
@@ -28,6 +31,7 @@ class Stage:
         self._steps, self._step = steps, 0
         self._gone = False
         terminal = self._out.isatty()
+        self._pause = _PAUSE if terminal else 0.0
         self.width = min(80, shutil.get_terminal_size((80, 24)).columns) if terminal else 80
         self.colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         unicode = (getattr(self._out, "encoding", None) or "").lower().replace("-", "") == "utf8"
@@ -41,8 +45,13 @@ class Stage:
         self._print(rule)
 
     def step(self, text: str) -> None:
-        """Begin the next numbered step. Raises :class:`BrokenPipeError` when nobody listens any more."""
+        """Begin the next numbered step; on a terminal after a pause for reading.
+
+        Raises :class:`BrokenPipeError` when nobody listens any more.
+        """
         self._step += 1
+        if self._step > 1:
+            time.sleep(self._pause)
         self._print()
         self._print(f"[{self._step}/{self._steps}] {text}", "step")
         if self._gone:

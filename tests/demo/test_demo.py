@@ -118,7 +118,7 @@ def test_it_shows_no_traceback_and_fits_80_columns(one: Played) -> None:
 
 
 def test_it_tells_the_milliseconds_from_the_kill_to_the_first_line(one: Played) -> None:
-    match = re.search(r"(\d+) ms from the kill to the new bot's first line", one.output)
+    match = re.search(r"back after (\d+) ms: PID \d+ -> PID \d+", one.output)
     assert match
     assert int(match[1]) < 5000
 
