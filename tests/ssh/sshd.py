@@ -153,10 +153,11 @@ def free_port() -> int:
 def descendants(pid: int) -> list[int]:
     """All living processes below ``pid``."""
     found = []
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    for child in map(int, children):
-        found += [child, *descendants(child)]
+    for thread in Path("/proc").glob(f"{pid}/task/*/children"):
+        try:
+            children = thread.read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            found += [child, *descendants(child)]
     return found
