@@ -8,8 +8,9 @@ import difflib
 
 def suggest(unknown: str, known: list[str]) -> str:
     """A few words on one unknown variable."""
-    close = difflib.get_close_matches(unknown, known, n=1)
-    return f"{unknown} (did you mean {close[0]}?)" if close else unknown
+    close = difflib.get_close_matches(unknown, known, n=3)
+    swapped = [name for name in close if sorted(name) == sorted(unknown)]
+    return f"{unknown} (did you mean {[*swapped, *close][0]}?)" if close else unknown
 
 
 if __name__ == "__main__":
