@@ -67,6 +67,8 @@ def play(stage: Stage, sandbox: Sandbox, *, keep: bool) -> int:
     stage.blank()
     if code == 0:
         stage.say(f"All of it was seen to be true, in {time.monotonic() - began:.0f} s. Next: README.md, a real host.")
+        if sandbox.wheels.exists():
+            stage.say(f"(For the next deploy psutil's wheel stays cached in {sandbox.wheels}.)")
     elif code != INTERRUPTED and not keep:
         stage.say("`./dev demo --keep` keeps the folder with its logs.")
     return code

@@ -37,6 +37,7 @@ class Sandbox:
         self.door = self.root / "bin" / "dcaTrader"
         self.password = secrets.token_urlsafe(16)
         self.is_root = os.geteuid() == 0
+        self.wheels = cache_home() / "wheels"
         self.feed = PriceServer()
         self.sink = MailSink(self.folder / "mails", tls="starttls", auth=("bot", self.password))
         self._base = _SharedBase()
@@ -106,11 +107,11 @@ class Sandbox:
 
     def _share_wheels(self) -> None:
         """All caches are private to the demonstration but that of psutil's wheel, which is not fetched each time."""
-        wheels = cache_home() / "wheels"
-        wheels.mkdir(parents=True, exist_ok=True)
         private = self.folder / "cache" / "dca-watchdog"
         private.mkdir(parents=True)
-        (private / "wheels").symlink_to(wheels)
+        with contextlib.suppress(OSError):  # no home to write to: then it is fetched each time
+            self.wheels.mkdir(parents=True, exist_ok=True)
+            (private / "wheels").symlink_to(self.wheels)
 
     def _remove_state(self) -> None:
         state = self.state_dir

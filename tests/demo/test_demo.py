@@ -19,7 +19,8 @@ import pytest
 
 from demo import processes
 from demo.project import REPOSITORY
-from demo.run import INTERRUPTED
+from demo.run import INTERRUPTED, main
+from demo.story import Story
 from watchdog.pidfile import instance_dir
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
@@ -154,4 +155,26 @@ def test_a_lost_terminal_leaves_nothing_either(theatre: Theatre) -> None:
     terminal.kill(signal.SIGHUP)
     terminal.expect(pexpect.EOF)
     terminal.close()
+    theatre.assert_nothing_is_left(output)
+
+
+def test_a_claim_that_fails_is_one_line_and_exit_code_1_and_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], theatre: Theatre
+) -> None:
+    def play(story: Story) -> None:
+        story.prepare()
+        story.stage.claim(1 + 1 == 3, "one and one is three")
+
+    monkeypatch.setattr(Story, "play", play)
+    monkeypatch.setattr(tempfile, "tempdir", str(theatre.folder))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        code = main([])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    output = capsys.readouterr().out
+    assert code == 1
+    assert "demo: not seen to be true: one and one is three\n" in output
+    assert "All of it" not in output
     theatre.assert_nothing_is_left(output)
