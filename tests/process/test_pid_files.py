@@ -167,7 +167,7 @@ def test_a_bot_removes_its_own_pid_file_on_a_clean_end_and_only_its_own(world: W
 @pytest.mark.fault("F36")
 def test_the_bot_holds_its_own_lock_and_neither_guards_nor_heirs(world: World) -> None:
     guard = world.guard()
-    for _ in range(3):
+    for _ in range(2):
         pid = world.until_running()
         assert oracle.lock_holders(world.instance / "bot.lock") == [pid]
         assert world.guards == [guard]

@@ -193,6 +193,11 @@ class World:
         if number == signal.SIGKILL:
             oracle.until(lambda: not oracle.alive(pid), f"PID {pid} dies of SIGKILL")
 
+    def forget_deaths(self, *state_dirs: Path) -> None:
+        """Let the delay ladder begin anew, by taking away what was recorded. No guard may be on watch."""
+        for folder in state_dirs or (self.state_dir,):
+            (folder / "state.json").unlink(missing_ok=True)
+
     # Guard and heir --------------------------------------------------------------------------------------------------
 
     @property
