@@ -113,6 +113,7 @@ def _run(words: list[str], prog: str) -> int:
     arguments = parser(prog).parse_args(words if _has_verb(words) else [*words, "check"])
     settings = config.load(dict(os.environ), arguments.config, arguments.door)
     _need_psutil()
+    os.chdir("/")  # every path is absolute by now, and ours may be a directory that the bot's user cannot enter again
     if arguments.verb == "guard":
         from . import tick
 
@@ -166,7 +167,8 @@ def _has_verb(words: list[str]) -> bool:
     rest = iter(words)
     for word in rest:
         if word in ("--config", "--door"):
-            next(rest, None)
+            if next(rest, None) is None:
+                return True
         elif not word.startswith("-") or word in ("-h", "--help", "--version"):
             return True
     return False
@@ -177,11 +179,15 @@ def _print_json(document: dict[str, Any]) -> None:
 
 
 def _need_psutil() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("psutil") is None:
+    try:
+        import psutil
+    except ImportError as error:
         raise ConfigError(
-            f"psutil is missing for {sys.executable}: use the release's own entry, or pip install 'psutil>=7.2.2'"
+            f"no psutil for {sys.executable} ({error}): use the release's own entry, or pip install 'psutil>=7.2.2'"
+        ) from None
+    if psutil.version_info < (7, 1):
+        raise ConfigError(
+            f"psutil {psutil.__version__} tells processes apart by a clock that can be set: 7.2.2 is needed"
         )
 
 

@@ -39,8 +39,13 @@ class Desk:
         if operation.verb == "stop":
             for other in [one for one in self._open if one.verb != "stop"]:
                 self._close(other, view, ExitCode.BUSY, f"given up: stop by {operation.by} came in between")
-        operation.attempt = view.memory.attempt
         self._open.append(operation)
+
+    def mark(self, attempt: int) -> None:
+        """Note how many attempts lay behind when an operation first met the empty place."""
+        for one in self._open:
+            if one.attempt is None:
+                one.attempt = attempt
 
     def adopted(self, pid: int, known: bool) -> None:
         """A running bot was found: it is the one that the operations are about."""

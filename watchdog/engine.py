@@ -7,9 +7,10 @@ lock inherited, B5 watch it, B6 write everything down. Whoever runs an engine ho
 from __future__ import annotations
 
 import os
+import signal
 from typing import NamedTuple
 
-from . import clock, exits, host, identity, ladder, locks, policy, procfs, snapshot, spawn, wish
+from . import clock, exits, host, identity, ladder, locks, pidfile, policy, procfs, snapshot, spawn, wish
 from .config import Config
 from .desk import Desk, View, result
 from .identity import Identity
@@ -70,7 +71,9 @@ class Engine:
         self._scan_at: float | None = None
         self._contended_since: float | None = None
         self._effects: list[policy.Action] = []
+        self.moved = False
         self._spawned_at = 0.0
+        self._amnesty = False
 
     # Driving ---------------------------------------------------------------------------------------------------------
 
@@ -95,7 +98,8 @@ class Engine:
         """When to call `advance` at the latest, seconds since boot."""
         known = (self._ladder.deadline if self._ladder else None, self._verify_at, self._recheck_at, self._scan_at)
         times = [at for at in (*known, policy.settle_at(self.memory)) if at is not None]
-        if self.bot is None and self._ladder is None and self.memory.next_start is not None:
+        waiting = self.bot is None and self._ladder is None and self.memory.phase in (State.BACKOFF, State.FAILED)
+        if waiting and self.memory.next_start is not None:
             times.append(self.memory.next_start)
         return min(times, default=clock.now() + RECHECK)
 
@@ -117,9 +121,10 @@ class Engine:
         self._finish()
 
     def close(self) -> None:
-        """Let go of everything; the bot is not touched."""
+        """Let go of everything; the bot is not touched. The next `advance` begins by looking for it."""
         if self._ladder:
             self._ladder.close()
+        self._ladder = None
         self._forget()
         self._release()
 
@@ -145,10 +150,11 @@ class Engine:
                 return
             why = f" ({operation.reason})" if operation.reason else ""
             self.journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
-        if verb in ("start", "restart") and not self._desk.wants(verb):
-            self._feed(policy.Asked())
+        self._amnesty = self._amnesty or (verb in ("start", "restart") and not self._desk.wants(verb))
         self._desk.open(operation, self._view())
-        if self._ladder is None and self.bot and verb in ("stop", "restart"):
+        if self.bot and verb == "start":
+            self._forgive()
+        elif self._ladder is None and self.bot and verb in ("stop", "restart"):
             self._stop_bot()
         elif self.bot is None:
             self._contended_since = None
@@ -167,7 +173,15 @@ class Engine:
             if self.bot or self._ladder:
                 return
             self._recheck_at = clock.now() + RECHECK
-            if not self._take_lock():
+            if pidfile.instance_dir(self.config.script) != self.instance.directory:
+                self.moved = True  # the bot was deployed anew behind a symbolic link: its locks are elsewhere now
+                return
+            try:
+                free = self._take_lock()
+            except OSError as error:
+                self._feed(policy.Unclear(f"no lock: {self.instance.bot_lock}: {error.strerror}"))
+                return
+            if not free:
                 if not self._contended():
                     return
                 continue
@@ -190,11 +204,15 @@ class Engine:
 
     def _vacant(self) -> None:
         self._account_for_the_vanished()
+        self._forgive()
+        self._desk.mark(self.memory.attempt)
         asked = self._desk.wants("start", "restart")
+        wanted = wish.read_desired(self.instance).wanted
+        due = self.memory.next_start is None or clock.now() >= self.memory.next_start
         event = policy.Vacant(
-            wanted=wish.read_desired(self.instance).wanted,
+            wanted=wanted,
             maintenance=not asked and wish.read_maintenance(self.instance) is not None,
-            shutting_down=host.shutting_down(thorough=self._orderly_exit()),
+            shutting_down=wanted and due and host.shutting_down(thorough=self._orderly_exit()),
             script=script_signature(self.config.script),
         )
         actions = self._feed(event)
@@ -203,6 +221,12 @@ class Engine:
         else:
             self._recorder.remove_stale_pid_file()
             self._release()
+
+    def _forgive(self) -> None:
+        """On the operator's word the counters begin anew, once per operation and after every death was counted."""
+        if self._amnesty:
+            self._amnesty = False
+            self._feed(policy.Asked())
 
     def _account_for_the_vanished(self) -> None:
         """The recorded bot is gone and nobody saw it go: a reboot, or it died while no guard lived."""
@@ -217,6 +241,7 @@ class Engine:
         self._feed(self._death(None, text, 0.0 if since is None else clock.now() - since, since is not None))
 
     def _take_lock(self) -> bool:
+        """B1. Raises OSError when no lock can be had at all: then nothing may be started."""
         if self._lock is None:
             self._lock = locks.acquire(self.instance.bot_lock)
         return self._lock is not None
@@ -238,9 +263,10 @@ class Engine:
         now = clock.now()
         if self._contended_since is None:
             self._contended_since = now
-        if now - self._contended_since < CONTENTION:
+        if self.memory.phase is not State.UNKNOWN and now - self._contended_since < CONTENTION:
             self._recheck_at = now + 0.05
             return False
+        self._contended_since = None
         names = (
             ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids) or "a process nobody can see"
         )
@@ -318,6 +344,7 @@ class Engine:
             self._feed(policy.Adopted(found.pid, how, uptime, known))
         self._recorder.write_pid_file(found.pid)
         self._desk.adopted(found.pid, known)
+        self._forgive()
         if self._desk.wants("stop", "restart"):
             self._stop_bot()
         return True
@@ -419,9 +446,9 @@ class Engine:
         self._last, self._last_exit = ended, ended.document()
 
     def _orderly_exit(self) -> bool:
-        """True when the last death looks like a host going down: then it is worth asking."""
+        """False for deaths that no shutdown causes (SIGKILL, a crash): the restart does not wait for an answer then."""
         last = self._last
-        return last is not None and self.memory.phase is State.BACKOFF and (last.code in (0, 143) or last.signal == 15)
+        return last is not None and last.signal in (None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def script_signature(path: str) -> str:

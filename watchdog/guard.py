@@ -20,6 +20,7 @@ from .notify import Listener
 from .outbox import Outbox
 from .outcome import Operation, Result
 from .paths import Paths
+from .pidfile import instance_dir
 
 BEAT = 10.0
 """Seconds between two signs of life in the file ``beat``."""
@@ -71,7 +72,8 @@ class Guard:
             while not self._leaving:
                 self._armoured(lambda: self._round(read))
         finally:
-            self.heir.retire()
+            if self._leaving:
+                self.heir.retire()
             self.engine.close()
             for part in (self.server, self.notify):
                 if part:
@@ -85,7 +87,8 @@ class Guard:
                 work()
         except Exception as error:
             now = clock.now()
-            self._errors = [at for at in self._errors if now - at < ERROR_WINDOW] + [now]
+            self._errors = [*(at for at in self._errors if now - at < ERROR_WINDOW), now]
+            self.engine.close()
             text = f"watchdog error: {type(error).__name__}: {error}"
             self.journal.event("error", text, "error", trace=traceback.format_exc(limit=-8))
             if len(self._errors) == 1:
@@ -122,6 +125,8 @@ class Guard:
 
     def _chores(self) -> None:
         now = clock.now()
+        if self.engine.moved:
+            self._leaving = "the bot's script has another real path now: the next tick begins there"
         if now >= self._beat_at:
             self.beat()
         if now >= self._heir_at and self.heir.pidfd is None:
@@ -141,6 +146,7 @@ class Guard:
     def beat(self) -> None:
         """Renew the sign of life. A disk that refuses it is said once; the socket is the better proof anyway."""
         self._beat_at = clock.now() + BEAT
+        self.engine.moved = self.engine.moved or instance_dir(self.config.script) != self.instance.directory
         try:
             descriptor = os.open(self.paths.beat, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:

@@ -22,9 +22,10 @@ _NOT_LOCAL = frozenset(
 
 
 class Instance(NamedTuple):
-    """Paths of one bot's instance directory. ``key`` marks the bot's environment."""
+    """Paths of one bot's instance directory. ``key`` marks the bot's environment; ``script`` is as configured."""
 
     key: str
+    script: str
     directory: str
     bot_lock: str
     guard_lock: str
@@ -47,6 +48,7 @@ def locate(script: str) -> Instance:
 
     return Instance(
         key=os.path.basename(directory),
+        script=script,
         directory=directory,
         bot_lock=inside(pidfile.BOT_LOCK),
         guard_lock=inside("guard.lock"),

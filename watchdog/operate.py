@@ -30,6 +30,7 @@ def operate(
     """Carry out the verb; its JSON answer. Raises BusyError when somebody else does not come to an end."""
     launch.seal()
     instance.prepare(here)
+    wish.inherit(here)
     limit = 2 * (config.stop_grace + 20) + config.start_grace
     end = clock.now() + WAIT[verb]
     recorded = False

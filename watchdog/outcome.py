@@ -49,4 +49,4 @@ class Operation:
         self.since = clock.now()
         self.old_pid: int | None = None
         self.adopted = False
-        self.attempt = 0
+        self.attempt: int | None = None

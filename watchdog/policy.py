@@ -180,7 +180,7 @@ def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:
 def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
     memory = memory._replace(running_since=None, told="")
     if event.shutting_down:
-        return memory._replace(phase=State.DOWN), ()
+        return memory._replace(phase=State.DOWN, reason="shutdown"), ()
     if not event.wanted:
         return memory._replace(phase=State.STOPPED, next_start=None), ()
     if event.maintenance:
@@ -202,11 +202,9 @@ def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
 
 
 def _spawned(memory: Memory, event: Spawned, now: float) -> Step:
-    automatic = 0 if event.operator else 1
     outage = None if memory.down_since is None else now - memory.down_since
-    changed = memory._replace(
-        phase=State.STARTING, restarts=memory.restarts + automatic, running_since=None, outage=outage
-    )
+    again = 0 if event.operator or outage is None else 1
+    changed = memory._replace(phase=State.STARTING, restarts=memory.restarts + again, running_since=None, outage=outage)
     return changed, (Note("spawned", f"bot started: PID {event.pid}, not verified yet"),)
 
 

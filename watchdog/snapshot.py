@@ -38,8 +38,8 @@ def load(path: str) -> Snapshot:
         bot = None if found["bot"] is None else Identity(*found["bot"])
         if bot is not None and not all(isinstance(v, kind) for v, kind in zip(bot, (int, int, str, bool))):
             raise TypeError("bot")
-        last_exit = found["last_exit"] if isinstance(found["last_exit"], dict) else None
-    except (KeyError, TypeError, ValueError) as error:
+        last_exit = _exit(found["last_exit"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path}: {type(error).__name__} {error}") from None
     return Snapshot(memory, bot, last_exit)
 
@@ -60,6 +60,12 @@ def save(path: str, snapshot: Snapshot) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         store.replace(path, document)
+
+
+def _exit(found: Any) -> dict[str, Any] | None:
+    if isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("time", "text")):
+        return {"time": found["time"], "code": found.get("code"), "signal": found.get("signal"), "text": found["text"]}
+    return None
 
 
 def _memory(found: dict[str, Any]) -> policy.Memory:

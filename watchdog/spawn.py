@@ -28,7 +28,6 @@ def start(config: Config, instance: Instance, lock: int, out: int, notify: bool)
         raise PermissionError(13, "the interpreter is not executable", config.python)
     variables = environment(config, instance, lock, notify)
     argv = [config.python, config.script, *config.args]
-    before = os.getcwd()
     umask = os.umask(0o022)
     os.set_inheritable(lock, True)
     try:
@@ -50,7 +49,7 @@ def start(config: Config, instance: Instance, lock: int, out: int, notify: bool)
     finally:
         os.set_inheritable(lock, False)
         os.umask(umask)
-        os.chdir(before)
+        os.chdir("/")  # not to where we came from, which may be gone or closed to us
 
 
 def environment(config: Config, instance: Instance, lock: int | None, notify: bool) -> dict[str, str]:
@@ -58,7 +57,10 @@ def environment(config: Config, instance: Instance, lock: int | None, notify: bo
 
     Raises OSError when the env file cannot be used, since a bot without its settings must not trade.
     """
-    user = pwd.getpwuid(os.getuid())
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise OSError(2, f"uid {os.getuid()} is not in the password database") from None
     variables = {
         "HOME": user.pw_dir,
         "LOGNAME": user.pw_name,

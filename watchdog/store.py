@@ -7,8 +7,8 @@ import json
 import os
 from typing import Any
 
-_RECORD = 512
-"""Bytes of an in-place record: one disk sector, so that a full disk and a crash leave the old one or the new one."""
+_RECORD = 1024
+"""Bytes of an in-place record: far below a page, so that a full disk and a crash leave the old one or the new one."""
 
 
 def replace(path: str, document: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ import os
 import time
 
 from . import config, control, instance, locks
-from .errors import BusyError, WatchdogError
+from .errors import BusyError
+from .states import ExitCode
 
 SETTLE = 3.0
 """Seconds that a tick waits for another tick to become the guard."""
@@ -28,11 +29,12 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
 
     Raises BusyError when somebody else keeps the lock, without an answer, yet not long enough to be replaced.
     """
-    from . import launch, paths, wedged
+    from . import launch, paths, wedged, wish
     from .journal import Journal
 
     here = instance.locate(settings.script)
     instance.prepare(here)
+    wish.inherit(here)
     places = paths.of(settings, here)
     journal = Journal(places.log_file, places.events_file, settings.name, debug)
     launch.seal()
@@ -113,12 +115,15 @@ def _stay(
     try:
         os.chdir("/")
         Guard(settings, here, places, journal).run(ready)
-    except WatchdogError as error:
-        journal.say("error", str(error))
-        return int(error.exit_code)
-    finally:
+    except Exception as error:
+        journal.event(
+            "guard-crashed", f"the guard ended by an error of its own: {type(error).__name__}: {error}", "error"
+        )
         if not foreground:
-            os._exit(0)
+            os._exit(ExitCode.FAILED)
+        raise
+    if not foreground:
+        os._exit(0)
     return 0
 
 

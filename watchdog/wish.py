@@ -51,7 +51,30 @@ def read_desired(instance: Instance) -> Desired:
 
 def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
     """Record the wish durably. Raises OSError."""
-    store.record(instance.desired, {"desired": state, "by": by, "since": clock.stamp(), "reason": reason})
+    record = {"desired": state, "by": by, "since": clock.stamp(), "reason": reason, "script": instance.script[-120:]}
+    store.record(instance.desired, record)
+
+
+def inherit(instance: Instance) -> None:
+    """Take over the wish of an earlier instance of the same script path, as after a deploy that moved a symbolic link.
+
+    The instance directory follows the script's real path; the operator's word must not get lost on the way.
+    """
+    if os.path.exists(instance.desired):
+        return
+    base = os.path.dirname(instance.directory)
+    found: list[tuple[str, str]] = []
+    for name in os.listdir(base):
+        with contextlib.suppress(ValueError):
+            record = store.load(os.path.join(base, name, "desired")) or {}
+            if record.get("script") == instance.script[-120:] and isinstance(record.get("since"), str):
+                found.append((record["since"], name))
+    for name in [name for _, name in sorted(found)[-1:]]:
+        for file in ("maintenance", "desired"):
+            with contextlib.suppress(OSError, ValueError):
+                taken = store.load(os.path.join(base, name, file))
+                if taken:
+                    store.record(os.path.join(instance.directory, file), taken)
 
 
 def read_maintenance(instance: Instance) -> Maintenance | None:
