@@ -54,7 +54,7 @@ def test_maintenance_tells_owner_reason_and_end(world: World) -> None:
     assert re.fullmatch(r"[\d-]+T[\d:.]+Z", found["until"]) and re.fullmatch(r"[\d-]+T[\d:.]+Z", found["since"])
     shown = world.ok("maintenance", "--json").json["maintenance"]
     assert {**shown, "remaining_s": 0, "until": 0} == {**found, "remaining_s": 0, "until": 0}
-    assert "bob@desk" in world.ok("maintenance").out and "audit" in world.ok("status").out
+    assert "bob@desk" in world.ok("maintenance").out and "audit" in world.verb("status").out
     off = world.ok("maintenance", "off", "--json").json
     assert off["maintenance"] is None
 
