@@ -45,7 +45,7 @@ def test_one_command_has_started_one_bot_one_guard_and_one_heir_on_every_host(ch
         assert status["pid"] == chain.bot_inside(host)
         assert status["pid_file"]["pid"] == status["pid"]
         assert status["warnings"] == []
-        assert len(chain.first_lines(host)) == 1
+        assert len(chain.watched(host).first_lines()) == 1
         until(lambda host=host: len(guards(chain.lab, host)) == 1, 5, f"{host} has one guard")
         until(lambda host=host: len(heirs(chain.lab, host)) == 1, 5, f"{host} has one heir")
 
@@ -78,7 +78,7 @@ def test_fab_restart_proves_the_old_and_the_new_pid(chain: Fleet) -> None:
     assert [int(number) for number in proof.groups()] == [old, chain.bot_inside("bot1")]
     assert count.never_two()
     assert chain.bot("bot2") == neighbour
-    assert "goodbye" in chain.read("bot1", BOT.log)
+    assert "goodbye" in chain.watched("bot1").read(BOT.log)
 
 
 def test_fab_logs_shows_the_last_lines_of_every_bot(chain: Fleet) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from lab.api import Lab
 from lab.image import BOT_USER
 from lab.inventory import APP_DIR
 from tests.lab.chain.processes import DOOR, bots, number_inside
+from tests.lab.chain.revival import Watched
 from tests.lab.chain.waiting import until
 
 BOT = Project(Path(APP_DIR))
@@ -33,7 +33,7 @@ ENVIRONMENT_FILE = f"/home/{BOT_USER}/bot.env"
 BUY_EVERY = 0.2
 
 #: Seconds until a start counts as good. Short, since every automatic restart of a test waits for it.
-START_GRACE = 1
+START_GRACE = 0.5
 
 _DEPLOY_LIMIT = 180.0
 _FAB_LIMIT = 90.0
@@ -81,7 +81,11 @@ class Fleet:
         """Give one host inventory variables of its own, for the next deploy."""
         path = self.lab.inventory_path.with_name("host_vars") / f"{host}.yml"
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.write_text(yaml.safe_dump(variables))
+        # A string means itself, whatever braces are in it; JSON is YAML, too.
+        lines = [
+            f"{name}: {'!unsafe ' * isinstance(value, str)}{json.dumps(value)}\n" for name, value in variables.items()
+        ]
+        path.write_text("".join(lines))
 
     def door(self, host: str, *words: str, code: int | None = 0) -> dict[str, Any]:
         """Call the bot's door on the host, as the bot's user; its JSON answer. A `code` of None takes any."""
@@ -96,9 +100,7 @@ class Fleet:
 
     def bot(self, host: str) -> int:
         """The PID, on this machine, of the host's one bot."""
-        found = bots(self.lab, host)
-        assert len(found) == 1, f"{host} has {len(found)} bots"
-        return found[0]
+        return self.watched(host).bot()
 
     def bot_inside(self, host: str) -> int:
         """The PID, inside the host, of its one bot."""
@@ -113,17 +115,9 @@ class Fleet:
         )
         return self.bot(host)
 
-    def read(self, host: str, path: Path) -> str:
-        """A file of the host, empty if it is missing."""
-        init = self.lab.hosts[host].init_pid()
-        try:
-            return Path(f"/proc/{init}/root{path}").read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def first_lines(self, host: str) -> list[float]:
-        """When each bot so far printed its first line, in seconds of CLOCK_BOOTTIME, by its own word."""
-        return [float(stamp) for stamp in re.findall(r"^BOOTTIME=([\d.]+) ", self.read(host, BOT.output), re.MULTILINE)]
+    def watched(self, host: str) -> Watched:
+        """The host's bot, to be read and killed."""
+        return Watched(self.lab, host, BOT)
 
     def mails_of(self, host: str) -> list[Mail]:
         """The mails that came from that host."""
@@ -138,11 +132,18 @@ class Fleet:
         return found
 
 
+def mail_server(lab: Lab, **options: Any) -> MailSink:
+    """A mail server, not started yet, that the lab's hosts can reach."""
+    sink = MailSink(**options)
+    sink.host = lab.controller_address
+    return sink
+
+
 @contextlib.contextmanager
 def installed(lab: Lab) -> Iterator[Fleet]:
     """The stand-in bot on every host of the lab, not running, not deployed; mail server and feed are up."""
-    mails, feed = MailSink(), PriceServer()
-    mails.host = feed.host = lab.controller_address
+    mails, feed = mail_server(lab), PriceServer()
+    feed.host = lab.controller_address
     with mails, feed, tempfile.TemporaryDirectory(prefix="project-") as folder:
         project = make_project(Path(folder, "dcaTrader"))
         settings = f"DEMO_FEED_URL={feed.url}\nDEMO_BUY_EVERY={BUY_EVERY}\n"
@@ -174,7 +175,7 @@ def wait_for_trade(fleet: Fleet, host: str) -> None:
 
 def traders(fleet: Fleet, host: str) -> list[int]:
     """The PIDs, inside the host, that have traded, in the order of their trades and without repetition."""
-    lines = fleet.read(host, BOT.ledger).splitlines()[1:]
+    lines = fleet.watched(host).read(BOT.ledger).splitlines()[1:]
     return list(dict.fromkeys(int(line.split(",")[1]) for line in lines if line.count(",") == 4))
 
 
