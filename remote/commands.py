@@ -65,34 +65,28 @@ def shell_line(argv: list[str]) -> str:
 
 def action_options(by: str, reason: str | None) -> tuple[str, ...]:
     """Options of start, stop and restart."""
-    return ("--by", by, *(("--reason", one_line(reason)) if reason else ()))
+    return _with_values(("--by", by), ("--reason", one_line(reason) if reason else None))
 
 
 def maintenance_options(word: str | None, duration: str | None, reason: str | None, by: str) -> tuple[str, ...]:
     """Options of maintenance; no word only shows it."""
     if word is None:
         return ()
-    options = [word, "--by", by]
-    if duration:
-        options += ["--for", duration]
-    if reason:
-        options += ["--reason", one_line(reason)]
-    return tuple(options)
+    return word, *_with_values(("--by", by), ("--for", duration), ("--reason", one_line(reason) if reason else None))
 
 
 def logs_options(
     lines: int | None, *, follow: bool, since: str | None, grep: str | None, source: str | None
 ) -> tuple[str, ...]:
     """Options of logs. A follower also ends when its input does, so that it never outlives the connection."""
-    options: list[str] = []
-    if lines is not None:
-        options += ["--lines", str(lines)]
-    for name, value in (("--since", since), ("--grep", grep), ("--source", source)):
-        if value is not None:
-            options.append(f"{name}={value}")
-    if follow:
-        options += ["--follow", "--until-eof"]
-    return tuple(options)
+    count = None if lines is None else str(lines)
+    options = _with_values(("--lines", count), ("--since", since), ("--grep", grep), ("--source", source))
+    return (*options, "--follow", "--until-eof") if follow else options
+
+
+def _with_values(*pairs: tuple[str, str | None]) -> tuple[str, ...]:
+    """``--name=value`` for each that has one: as one word, a value may begin with a dash."""
+    return tuple(f"{name}={value}" for name, value in pairs if value)
 
 
 def operator(user: str, machine: str) -> str:

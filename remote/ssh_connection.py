@@ -163,7 +163,7 @@ class Dialer:
 
 def _jump_arguments(hop: str, config_file: str) -> tuple[str, list[str]]:
     """``[user@]host[:port]`` as the address and arguments for ``ssh -G``."""
-    arguments = ["-F", config_file] if config_file else []
+    arguments = [f"-F{config_file}"] if config_file else []
     hop = hop.removeprefix("ssh://")
     user, _, rest = hop.rpartition("@")
     host, _, port = rest.rpartition(":") if rest.count(":") == 1 or "]:" in rest else (rest, "", "")

@@ -80,14 +80,14 @@ def ssh_arguments(host: Host, *, identities: tuple[str, ...] = (), config_file: 
     :raises HostError: an argument that fab would have to ignore although it matters.
     """
     first, last = (_checked(host.name, text) for text in host.ssh_args)
-    middle = [f"-oIdentityFile={path}" for path in identities]
+    middle = [f'-oIdentityFile="{path}"' for path in identities]
     if host.port:
         middle.append(f"-oPort={host.port}")
     if host.key_file:
         middle.append(f'-oIdentityFile="{host.key_file}"')
     if host.user:
         middle.append(f"-oUser={host.user}")
-    return [*(["-F", config_file] if config_file else []), *first, *middle, *last]
+    return [*([f"-F{config_file}"] if config_file else []), *first, *middle, *last]
 
 
 def _checked(name: str, text: str) -> list[str]:
@@ -99,15 +99,20 @@ def _checked(name: str, text: str) -> list[str]:
             f"inventory of {name}: ssh arguments {text!r}: {problem}", short="ssh arguments: bad quoting"
         ) from None
     rest = iter(words)
+    checked: list[str] = []
     for word in rest:
         flag, attached = word[1:2], word[2:]
         if word.startswith("-") and flag in _HONOURED_WITH_VALUE:
             value = attached or next(rest, "")
             if flag == "o":
                 _check_option(name, value)
-        elif not (word.startswith("-") and len(word) > 1 and set(word[1:]) <= _HARMLESS_FLAGS):
+            # ssh drops a missing -i file and goes on with others; as an option it stays and can be reported.
+            checked.append(f'-oIdentityFile="{value}"' if flag == "i" else f"-{flag}{value}")
+        elif word.startswith("-") and len(word) > 1 and set(word[1:]) <= _HARMLESS_FLAGS:
+            checked.append(word)
+        else:
             raise _not_understood(name, word)
-    return words
+    return checked
 
 
 def _check_option(name: str, option: str) -> None:
@@ -156,12 +161,8 @@ def resolve(name: str, address: str, arguments: list[str], *, base: Path, agent:
 
 
 def _config_file(arguments: list[str]) -> str:
-    for position, word in enumerate(arguments):
-        if word == "-F":
-            return arguments[position + 1]
-        if word.startswith("-F"):
-            return word[2:]
-    return ""
+    """ssh takes the last -F."""
+    return next((word[2:] for word in reversed(arguments) if word.startswith("-F")), "")
 
 
 def parse(name: str, text: str, *, base: Path, agent: str | None = None, config_file: str = "") -> SshOptions:

@@ -59,7 +59,7 @@ def _row(item: Report, now: datetime) -> Row:
         clean(item.host),
         fit(word, 16),
         _number(document.get("pid"), "{:.0f}"),
-        _number(document.get("uptime_s"), duration),
+        _number(document.get("uptime_s"), duration).replace(" ", ""),
         _number(document.get("restarts"), "{:.0f}"),
         _number(document.get("cpu_percent"), "{:.1f}%"),
         _number(document.get("memory_bytes"), size),
@@ -104,14 +104,7 @@ def _ago(stamp: Any, now: datetime) -> str:
 
 def draw(table: Sequence[Row], columns: int | None, style: Style) -> list[str]:
     """The table's lines. ``columns`` is the terminal's width, ``None`` for no limit (a pipe)."""
-    full = [row for row in table if not row.note]
-    widths = [max(width(text) for text in column) for column in zip(_HEADER, *(row.cells for row in full), strict=True)]
-    widths[0] = max([widths[0], *(width(row.cells[0]) for row in table)])
-    widths[1] = max([widths[1], *(width(row.cells[1]) for row in table)])
-    if columns:
-        widths[0] = min(widths[0], _WIDEST_HOST)
-        room = columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-        widths[-1] = max(room, _NARROWEST_EVENT)
+    widths = _widths(table, columns)
     lines = [style.paint(_line(_HEADER, widths), "bold")]
     for row in table:
         head = pad(fit(row.cells[0], widths[0]), widths[0])
@@ -123,6 +116,25 @@ def draw(table: Sequence[Row], columns: int | None, style: Style) -> list[str]:
             rest = _line(row.cells[2:], widths[2:], first=2)
         lines.append(f"{head}{_GAP}{state}{_GAP}{rest}".rstrip())
     return lines
+
+
+def cut_events(table: Sequence[Row], columns: int | None) -> list[str]:
+    """``host: event`` for every bot that is not simply running and whose event does not fit the table."""
+    room = _widths(table, columns)[-1]
+    telling = (row for row in table if not row.note and row.cells[1] != State.RUNNING.value)
+    return [f"{row.cells[0]}: {row.cells[-1]}" for row in telling if width(row.cells[-1]) > room]
+
+
+def _widths(table: Sequence[Row], columns: int | None) -> list[int]:
+    full = [row.cells for row in table if not row.note]
+    widths = [max(width(text) for text in column) for column in zip(_HEADER, *full, strict=True)]
+    for column in (0, 1):
+        widths[column] = max([widths[column], *(width(row.cells[column]) for row in table)])
+    if columns:
+        widths[0] = min(widths[0], _WIDEST_HOST)
+        room = columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+        widths[-1] = max(room, _NARROWEST_EVENT)
+    return widths
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], first: int = 0) -> str:

@@ -21,7 +21,7 @@ def clean(text: object) -> str:
     line = _ESCAPE_SEQUENCES.sub("", str(text).expandtabs(4))
     if line.isascii() and line.isprintable():
         return line
-    kept = (" " if char in "\r\n" else char for char in line)
+    kept = (" " if char in "\r\n" or unicodedata.category(char) == "Zs" else char for char in line)
     return "".join(char for char in kept if unicodedata.category(char) not in _HIDDEN_CATEGORIES).rstrip()
 
 

@@ -23,7 +23,7 @@ from .parallel import Fleet
 from .progress import Progress
 from .report import Report, as_json, exit_code, report
 from .style import Style
-from .table import draw, rows, summary
+from .table import cut_events, draw, rows, summary
 from .terminal import Terminal
 from .text import clean
 
@@ -69,10 +69,10 @@ class Control:
         if json_output:
             self._json(request, reports)
         else:
-            style = Style(self._terminal.out)
-            for line in draw(rows(reports, datetime.now(UTC)), self._terminal.columns, style):
+            table = rows(reports, datetime.now(UTC))
+            for line in draw(table, self._terminal.columns, Style(self._terminal.out)):
                 self._terminal.data(line)
-            self._remarks(reports)
+            self._remarks(reports, cut_events(table, self._terminal.columns))
         return exit_code(Verb.STATUS, (item.exit_code for item in reports))
 
     def act(self, verb: Verb, *, reason: str | None, yes: bool, json_output: bool, serial: str | None = None) -> int:
@@ -239,8 +239,10 @@ class Control:
                 codes.append(error.exit_code)
         return exit_code(request.verb, codes)
 
-    def _remarks(self, reports: Sequence[Report]) -> None:
+    def _remarks(self, reports: Sequence[Report], events: Sequence[str]) -> None:
         """Everything that does not fit a table, on standard error."""
+        for event in events:
+            self._terminal.note(event)
         for item in reports:
             if item.error:
                 self._terminal.note(f"{item.host}: {clean(item.error)}")

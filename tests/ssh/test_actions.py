@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from typing import Any
 
 import pexpect
 import pytest
@@ -32,15 +33,15 @@ def test_a_restart_prints_its_proof(checkout: Checkout, bot: Door) -> None:
     assert (done.code, done.err) == (0, ""), done
     assert done.out == "bot  restarted    old PID 123 → new PID 456  verified after 3.0 s\n"
     (call,) = bot.calls()
-    assert call.startswith(f"restart --by alice@{os.uname().nodename.split('.')[0]} --json".removesuffix(" --json"))
+    assert call.startswith(f"restart --by=alice@{os.uname().nodename.split('.')[0]} --json".removesuffix(" --json"))
 
 
 def test_who_and_why_are_told_in_harmless_words(checkout: Checkout, bot: Door) -> None:
     bot.action("stop", action="stopped", old_pid=5)
     checkout.fab("stop", "--reason", "no more\n$(reboot) 'now'; \x1b[2J", LOGNAME="$(id) x'\n")
     (call,) = bot.calls()
-    assert call.startswith("stop --by __id__x__@")
-    assert call.endswith("--reason no more $(reboot) 'now'; [2J --json")
+    assert call.startswith("stop --by=__id__x__@")
+    assert call.endswith("--reason=no more $(reboot) 'now'; [2J --json")
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,7 @@ def test_who_and_why_are_told_in_harmless_words(checkout: Checkout, bot: Door) -
         ),
     ],
 )
-def test_each_action_is_one_line(
-    checkout: Checkout, bot: Door, verb: str, fields: dict[str, object], line: str
-) -> None:
+def test_each_action_is_one_line(checkout: Checkout, bot: Door, verb: str, fields: dict[str, Any], line: str) -> None:
     bot.action(verb, **fields)
     done = checkout.fab(verb)
     assert (done.code, done.out) == (0, f"bot  {line}\n")
@@ -158,7 +157,7 @@ def test_a_dry_run_shows_the_call_and_makes_none(checkout: Checkout, sshd: Sshd,
     done = checkout.fab("--dry", "restart", LOGNAME="alice")
     assert done.code == 0, done
     assert done.out.startswith(
-        f"bot: ssh {sshd.user}@127.0.0.1:{sshd.port} sudo -n -u trader {bot.path} restart --by alice@"
+        f"bot: ssh {sshd.user}@127.0.0.1:{sshd.port} sudo -n -u trader {bot.path} restart --by=alice@"
     )
     assert bot.calls() == []
 
@@ -178,15 +177,15 @@ MAINTENANCE = {
     [
         (["maintenance"], "maintenance --json"),
         (["maintenance", "--json"], "maintenance --json"),
-        (["maintenance", "on"], "maintenance on --by me@here --json"),
-        (["maintenance", "on", "--for", "90m"], "maintenance on --by me@here --for 90m --json"),
-        (["maintenance", "--for", "90m", "on"], "maintenance on --by me@here --for 90m --json"),
+        (["maintenance", "on"], "maintenance on --by=me@here --json"),
+        (["maintenance", "on", "--for", "90m"], "maintenance on --by=me@here --for=90m --json"),
+        (["maintenance", "--for", "90m", "on"], "maintenance on --by=me@here --for=90m --json"),
         (
             ["maintenance", "--for=90m", "--reason", "off", "on"],
-            "maintenance on --by me@here --for 90m --reason off --json",
+            "maintenance on --by=me@here --for=90m --reason=off --json",
         ),
-        (["maintenance", "off"], "maintenance off --by me@here --json"),
-        (["maintenance", "--switch", "off"], "maintenance off --by me@here --json"),
+        (["maintenance", "off"], "maintenance off --by=me@here --json"),
+        (["maintenance", "--switch", "off"], "maintenance off --by=me@here --json"),
     ],
 )
 def test_maintenance_takes_its_word_where_people_write_it(

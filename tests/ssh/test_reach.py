@@ -17,6 +17,9 @@ from tests.ssh.conftest import MakeDoor, MakeSshd
 from tests.ssh.sshd import Sshd, free_port
 
 
+BOUNDED = 30  # seconds: a few of its own and room for a busy machine; without a bound it would be minutes
+
+
 @pytest.fixture
 def mute() -> Iterator[int]:
     """A port that takes connections and never says a word."""
@@ -51,7 +54,7 @@ def test_a_frozen_sshd_is_a_row_within_the_connect_timeout(
     assert done.code == 4, done
     assert done.rows()[0][:2] == ["bot", "UNREACHABLE"]
     assert "does not answer within 2 s" in done.err
-    assert done.seconds < 8
+    assert done.seconds < BOUNDED
 
 
 def test_a_session_that_freezes_after_the_login_is_bounded(
@@ -60,19 +63,19 @@ def test_a_session_that_freezes_after_the_login_is_bounded(
     server, door = make_sshd(), make_door("bot")
     checkout.trust(server.known_hosts_line())
     checkout.write_inventory({"bot": checkout.host(server, door.variables)})
-    door.script("status", "kill -STOP $PPID\nsleep 60\n")
+    door.script("status", "kill -STOP $PPID\nsleep 600\n")
     done = checkout.fab("-T", "2", "status")
     assert done.code == 4, done
     assert "no answer within 2 s" in done.err
-    assert done.seconds < 8
+    assert done.seconds < BOUNDED
 
 
 def test_a_command_that_hangs_is_bounded_and_said_to_be_running_still(checkout: Checkout, bot: Door) -> None:
-    bot.script("status", "sleep 60\n")
+    bot.script("status", "sleep 600\n")
     done = checkout.fab("-T", "1", "status")
     assert done.code == 4, done
     assert "no answer within 1 s; the command may still be running there" in done.err
-    assert done.seconds < 6
+    assert done.seconds < BOUNDED
 
 
 def test_something_that_is_no_sshd_is_a_row(checkout: Checkout, sshd: Sshd, bot: Door) -> None:
@@ -87,6 +90,7 @@ def test_something_that_is_no_sshd_is_a_row(checkout: Checkout, sshd: Sshd, bot:
     assert b"is that an sshd?" in err
 
 
+@pytest.mark.serial
 @pytest.mark.fault("F78")
 def test_fifty_hosts_with_three_dead_and_one_hanging_are_a_table_in_bounded_time(
     checkout: Checkout, sshd: Sshd, make_door: MakeDoor, mute: int
@@ -96,7 +100,7 @@ def test_fifty_hosts_with_three_dead_and_one_hanging_are_a_table_in_bounded_time
     hosts["bot10"]["ansible_port"] = free_port()
     hosts["bot20"]["ansible_host"] = "no-such-host.invalid"
     hosts["bot30"]["ansible_port"] = mute
-    doors["bot40"].script("status", "sleep 60\n")
+    doors["bot40"].script("status", "sleep 600\n")
     doors["bot45"].status(3, state="stopped")
     checkout.write_inventory(hosts)
     done = checkout.fab("-t", "4", "-T", "5", "status")
@@ -107,14 +111,14 @@ def test_fifty_hosts_with_three_dead_and_one_hanging_are_a_table_in_bounded_time
     assert states["bot45"] == "stopped"
     assert sum(state == "running" for state in states.values()) == 45
     assert done.code == 4
-    assert done.seconds < 20
+    assert done.seconds < BOUNDED
 
 
 def test_ctrl_c_while_waiting_names_who_has_not_answered_and_exits_130(
     checkout: Checkout, sshd: Sshd, make_door: MakeDoor, bot: Door
 ) -> None:
     slow = make_door("slow")
-    slow.script("status", "sleep 60\n")
+    slow.script("status", "sleep 600\n")
     hosts = {"bot": checkout.host(sshd, bot.variables), "slow": checkout.host(sshd, slow.variables)}
     checkout.write_inventory(hosts)
     process = subprocess.Popen(
@@ -130,7 +134,7 @@ def test_ctrl_c_while_waiting_names_who_has_not_answered_and_exits_130(
     assert process.returncode == 130, err
     assert b"no answer yet from slow" in err
     assert b"Traceback" not in err
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
 
 
 @pytest.fixture
@@ -182,7 +186,7 @@ def test_many_hosts_share_one_connection_to_the_jump_host_and_one_failure(
     done = checkout.fab("-t", "2", "status")
     assert done.code == 4
     assert done.err.count("jump host gate: 127.0.0.1:") == 12, done
-    assert done.seconds < 12
+    assert done.seconds < BOUNDED
 
 
 def test_a_jump_host_that_cannot_reach_the_target_says_so(
@@ -209,7 +213,7 @@ def test_a_proxy_command_is_used_and_its_complaint_is_passed_on(checkout: Checko
         assert done.code == exit_code, done
     assert "the ProxyCommand for 127.0.0.1" in done.err
     assert "the tunnel is down" in done.err
-    assert done.seconds < 6
+    assert done.seconds < BOUNDED
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_one_running_bot_is_one_row_and_exit_0(checkout: Checkout, bot: Door) ->
     assert done.code == 0, done
     header, row = done.out.splitlines()
     assert header.split() == ["HOST", "STATE", "PID", "UPTIME", "RESTARTS", "CPU", "MEM", "LAST", "EVENT"]
-    assert row.split()[:9] == ["bot", "running", "4711", "4h", "12m", "3", "0.5%", "42.3M", row.split()[8]]
+    assert row.split()[:7] == ["bot", "running", "4711", "4h12m", "3", "0.5%", "42.3M"]
     assert row.endswith("ago restarted after SIGKILL")
     assert done.err == ""
     assert bot.calls() == ["status --json"]
@@ -204,7 +204,7 @@ def test_a_host_that_floods_the_connection_is_cut_off(checkout: Checkout, bot: D
     done = checkout.fab("status")
     assert done.code == 1, done
     assert "sent more than 16 MiB" in done.err
-    assert done.seconds < 20
+    assert done.seconds < 30
 
 
 def test_a_missing_door_says_which_and_how_to_deploy(checkout: Checkout, bot: Door) -> None:
