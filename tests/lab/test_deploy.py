@@ -1,4 +1,4 @@
-"""The life of one deployment, in the order in which an operator meets it. The tests of this file build on each other."""
+"""The life of one deployment, in the order in which an operator meets it. The tests here build on each other."""
 
 from __future__ import annotations
 
