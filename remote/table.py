@@ -87,8 +87,7 @@ def last_event(document: dict[str, Any], now: datetime) -> str:
         parts.append(f"next start in {next_start}")
     event = document.get("last_event")
     if isinstance(event, dict):
-        kind, message = clean(event.get("kind") or ""), clean(event.get("message") or "")
-        said = message if message.lower().startswith(kind.lower()) else f"{kind}: {message}" if message else kind
+        said = clean(event.get("message") or event.get("kind") or "")
         parts.append(" ".join(part for part in (_ago(event.get("time"), now), said) if part))
     return " · ".join(parts) or "-"
 
@@ -118,11 +117,11 @@ def draw(table: Sequence[Row], columns: int | None, style: Style) -> list[str]:
     return lines
 
 
-def cut_events(table: Sequence[Row], columns: int | None) -> list[str]:
-    """``host: event`` for every bot that is not simply running and whose event does not fit the table."""
+def cut_events(table: Sequence[Row], columns: int | None) -> dict[str, str]:
+    """By host: the event of every bot that is not simply running, where it does not fit the table."""
     room = _widths(table, columns)[-1]
     telling = (row for row in table if not row.note and row.cells[1] != State.RUNNING.value)
-    return [f"{row.cells[0]}: {row.cells[-1]}" for row in telling if width(row.cells[-1]) > room]
+    return {row.cells[0]: row.cells[-1] for row in telling if width(row.cells[-1]) > room}
 
 
 def _widths(table: Sequence[Row], columns: int | None) -> list[int]:

@@ -87,6 +87,8 @@ def _guarded(c: Any, body: Callable[..., int], args: tuple[Any, ...], flags: dic
     except RemoteError as problem:
         raise Exit(f"fab: {problem}", code=problem.exit_code) from None
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the prompt does not stand behind "^C"
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit

@@ -6,7 +6,7 @@ import getpass
 import json
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -239,18 +239,25 @@ class Control:
                 codes.append(error.exit_code)
         return exit_code(request.verb, codes)
 
-    def _remarks(self, reports: Sequence[Report], events: Sequence[str]) -> None:
-        """Everything that does not fit a table, on standard error."""
-        for event in events:
-            self._terminal.note(event)
+    def _remarks(self, reports: Sequence[Report], events: Mapping[str, str]) -> None:
+        """Everything that does not fit a table, host by host on standard error."""
+        style = Style(self._terminal.error)
+        remarks: list[str] = []
         for item in reports:
+            if event := events.get(item.host):
+                remarks.append(f"{style.paint(item.host, 'bold')}: {event}")
             if item.error:
-                self._terminal.note(f"{item.host}: {clean(item.error)}")
+                remarks.append(f"{style.paint(item.host, 'bold', 'red')}: {clean(item.error)}")
             warnings: Any = item.document.get("warnings")
-            for warning in warnings if isinstance(warnings, list) else ():
-                self._terminal.note(f"{item.host}: warning: {clean(warning)}")
-        if len(reports) > 1 and self._terminal.columns:
-            self._terminal.note(summary(reports))
+            lead = f"{style.paint(item.host, 'bold')}: {style.paint('warning', 'yellow')}"
+            remarks.extend(f"{lead}: {clean(text)}" for text in (warnings if isinstance(warnings, list) else ()))
+        if self._terminal.columns:
+            if len(reports) > 1:
+                remarks.append(summary(reports))
+            if remarks:
+                remarks.insert(0, "")
+        for remark in remarks:
+            self._terminal.note(remark)
 
     def _progress(self) -> Progress:
         return Progress(self._selection.names, self._terminal.columns or 80)

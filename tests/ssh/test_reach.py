@@ -16,7 +16,6 @@ from tests.ssh.checkout import ROOT, Checkout
 from tests.ssh.conftest import MakeDoor, MakeSshd
 from tests.ssh.sshd import Sshd, free_port
 
-
 BOUNDED = 30  # seconds: a few of its own and room for a busy machine; without a bound it would be minutes
 
 
