@@ -81,7 +81,7 @@ def jobs(table: Table) -> list[Job]:
             continue
         user, command = table.user or "", job[1]
         if table.user is None:
-            user, _, command = command.partition(" ") if " " in command else command.partition("\t")
+            user, command = [*command.split(None, 1), ""][:2]
         command = _PERCENT.split(command, maxsplit=1)[0].replace("\\%", "%")
         found.append(Job(table, number, line, user, command.strip(), variables))
     return found
