@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 
 import watchdog
 from watchdog.config import Config
-from watchdog.instance import Instance
+from watchdog.instance import Instance, locate
 
 PACKAGE = Path(watchdog.__file__).resolve().parent
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -44,12 +44,12 @@ def settings_for(project: Path, **changes: Any) -> Config:
     return plain._replace(**changes)
 
 
-def instance_below(folder: Path, name: str = "main_app-0123456789abcdef") -> Instance:
-    """The paths of a lock directory below ``folder``, which is made."""
-    place = folder / "locks" / name
+def instance_below(folder: Path, script: str | None = None) -> Instance:
+    """The paths of a lock directory below ``folder``, which is made; ``script`` as configured."""
+    real = locate(script or str(folder / "dcaTrader" / "src" / "main_app.py"))
+    place = folder / "locks" / real.key
     place.mkdir(parents=True, mode=0o700)
-    names = ("bot.lock", "guard.lock", "heir.lock", "desired", "maintenance", "control.sock", "notify.sock")
-    return Instance(name, str(place), *(str(place / one) for one in names))
+    return Instance(*(value.replace(real.directory, str(place)) for value in real))
 
 
 @cache
@@ -165,3 +165,11 @@ def one_line(error: BaseException) -> str:
     text = str(error)
     assert text and "\n" not in text and len(text) < 400, text
     return text
+
+
+def attempt(call: Callable[[], Any], refusal: type[Exception]) -> tuple[Any, str | None]:
+    """What the call returns, or the one line by which it refuses."""
+    try:
+        return call(), None
+    except refusal as error:
+        return None, one_line(error)

@@ -274,7 +274,7 @@ def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
         hold_script="1-2-3",
     )  # fmt: skip
     assert all(value != default for value, default in zip(memory, Memory(), strict=True) if value is not None)
-    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), {"code": 1})
+    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), {"time": "x", "code": 1, "signal": None, "text": "y"})
     path = str(tmp_path / "state.json")
     snapshot.save(path, one)
     assert snapshot.load(path)._replace(memory=one.memory)[1:] == one[1:]
