@@ -8,12 +8,21 @@ import sys
 
 def main() -> int:
     """Run the command line; its exit code."""
+    _open_standard_streams()
     words = sys.argv[1:]
     if words and words[-1] == "guard" and _guard_answers(words[:-1]):
         return 0
     from .cli import main as run
 
     return run(words)
+
+
+def _open_standard_streams() -> None:
+    """Started with stdin, stdout or stderr closed, a lock file would get their numbers and be lost to the bot's."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor < 3:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
 def _guard_answers(options: list[str]) -> bool:

@@ -14,7 +14,6 @@ from .journal import Journal, clean
 from .states import SCHEMA, ExitCode
 
 MAINTENANCE = "2h"
-_LONGEST_MAINTENANCE = 30 * 86400.0
 
 
 class Parser(argparse.ArgumentParser):

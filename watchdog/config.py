@@ -69,6 +69,11 @@ class Config(NamedTuple):
     files: tuple[str, ...]
     door: str | None
 
+    @property
+    def pass_limit(self) -> float:
+        """Seconds that one operation may take: two ladders of stopping and one start."""
+        return 2 * (self.stop_grace + 20) + self.start_grace
+
     def environment(self) -> dict[str, str]:
         """The settings as variables, all paths absolute: what a guard, an heir or a sender of this bot starts with."""
         variables = {
@@ -140,7 +145,8 @@ def gather(environ: dict[str, str], files: list[str]) -> tuple[dict[str, str], d
             if key not in values:
                 raise ConfigError(f"unknown setting {key} in {where}{_suggestion(key, list(values))}")
             if value.strip() or where != "the environment":
-                values[key] = value.strip() or SETTINGS.get(key, "")
+                kept = value if key in SMTP else value.strip()
+                values[key] = kept if value.strip() else SETTINGS.get(key, "")
                 origin[key] = where
     return values, origin
 

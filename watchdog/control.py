@@ -7,6 +7,7 @@ root. Paths of sockets may be longer than the 107 bytes of an address, so both s
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -33,7 +34,10 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
         end = clock.now() + limit
         connection.settimeout(min(hear, limit))
         try:
-            _through(path, connection.connect)
+            try:
+                _through(path, connection.connect)
+            except OSError:
+                connection.connect(_spare(path))
             if not _trusted(connection):
                 return None
             connection.sendall(json.dumps(request).encode() + b"\n")
@@ -56,7 +60,7 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
                 if not chunk:
                     return None
                 buffer += chunk
-        except TimeoutError:
+        except (TimeoutError, socket.timeout):  # one and the same only from Python 3.10 on
             if heard:
                 raise TimeoutError(f"the guard has not finished within {limit:.0f} s") from None
             return None
@@ -73,15 +77,27 @@ class Server:
         self._handler = handler
         self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        self._inode: int | None = None
         try:
-            _through(path, self._listener.bind)
-            os.chmod(path, 0o600)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                _through(path, self._listener.bind)
+                os.chmod(path, 0o600)
+                self._inode = os.stat(path).st_ino
+            except OSError:
+                self._listener.bind(_spare(path))
             self._listener.listen(_CLIENTS)
         except OSError:
             self._listener.close()
             raise
+
+    def reachable(self) -> bool:
+        """True while our socket is where clients look first."""
+        try:
+            return os.stat(self._path).st_ino == self._inode
+        except OSError:
+            return False
 
     def descriptors(self) -> list[int]:
         """What to poll for."""
@@ -90,13 +106,7 @@ class Server:
     def handle(self, descriptor: int) -> None:
         """Take a new client or what a client has sent; rubbish ends the connection, nothing else."""
         if descriptor == self._listener.fileno():
-            with contextlib.suppress(OSError):
-                connection, _ = self._listener.accept()
-                connection.setblocking(False)
-                if _trusted(connection) and len(self._clients) < _CLIENTS:
-                    self._clients[connection.fileno()] = (connection, bytearray())
-                else:
-                    connection.close()
+            self._accept()
             return
         client = self._clients.get(descriptor)
         if client is None:
@@ -117,11 +127,28 @@ class Server:
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+        if self.reachable():
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
         self._listener.close()
         for descriptor in list(self._clients):
             self._drop(descriptor)
+
+    def _accept(self) -> None:
+        """A new client; the oldest idle one gives way when there are too many."""
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and self._clients:
+                self._drop(next(iter(self._clients)))
+            return
+        connection.setblocking(False)
+        if not _trusted(connection):
+            connection.close()
+            return
+        if len(self._clients) >= _CLIENTS:
+            self._drop(next(iter(self._clients)))
+        self._clients[connection.fileno()] = (connection, bytearray())
 
     def _request(self, descriptor: int, line: bytes) -> None:
         connection, buffer = self._clients[descriptor]
@@ -161,6 +188,13 @@ def _through(path: str, call: Callable[[str], None]) -> None:
         call(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
     finally:
         os.close(folder)
+
+
+def _spare(path: str) -> str:
+    """An abstract address (unix(7)) for disks on which no socket can be made. It needs none, and has no permissions:
+    both sides look at the other's uid anyway.
+    """
+    return f"\0dca-watchdog/{os.geteuid()}/{os.path.basename(os.path.dirname(path))}"[:100]
 
 
 def _trusted(connection: socket.socket) -> bool:

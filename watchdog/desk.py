@@ -37,9 +37,13 @@ class Desk:
     def open(self, operation: Operation, view: View) -> None:
         """Accept an operation; a stop gives up everything that would start the bot."""
         if operation.verb == "stop":
-            for other in [one for one in self._open if one.verb != "stop"]:
-                self._close(other, view, ExitCode.BUSY, f"given up: stop by {operation.by} came in between")
+            self.give_up_starts(view, f"given up: stop by {operation.by} came in between")
         self._open.append(operation)
+
+    def give_up_starts(self, view: View, text: str) -> None:
+        """A stop came in between: answer everything that would start the bot."""
+        for other in [one for one in self._open if one.verb != "stop"]:
+            self._close(other, view, ExitCode.BUSY, text)
 
     def mark(self, attempt: int) -> None:
         """Note how many attempts lay behind when an operation first met the empty place."""
@@ -92,28 +96,39 @@ def result(one: Operation, view: View, code: ExitCode, text: str) -> Result:
 
 def outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | None:
     """Exit code and sentence of a settled operation, None while it is under way."""
-    memory, phase = view.memory, view.memory.phase
     if view.unsettled:
         return None
-    if view.pid is not None:
-        if one.verb == "stop" or not view.verified:
-            return None
-        return ExitCode.OK, f"{'already running' if one.old_pid == view.pid else 'running'}: PID {view.pid}"
+    if view.pid is None:
+        return _without_bot(one, view.memory, now)
+    if one.verb == "stop" or not view.verified:
+        return None
+    return ExitCode.OK, f"{'already running' if one.old_pid == view.pid else 'running'}: PID {view.pid}"
+
+
+def _without_bot(one: Operation, memory: policy.Memory, now: float) -> tuple[ExitCode, str] | None:
+    phase = memory.phase
     if phase is State.UNKNOWN:
         return ExitCode.UNKNOWN, f"{memory.told}: hands off"
-    if phase is State.STOPPED:
-        if one.verb == "stop":
-            return ExitCode.OK, f"stopped PID {one.old_pid}" if one.old_pid else "was not running; stays stopped"
-        return ExitCode.OK, "stopped by the operator: left alone"
     if one.verb == "stop":
-        return None
+        text = f"stopped PID {one.old_pid}" if one.old_pid else "was not running; stays stopped"
+        return (ExitCode.OK, text) if phase is State.STOPPED else None
     if phase in (State.BACKOFF, State.FAILED):
         if one.attempt == memory.attempt and now < one.patience:
             return None
         wait = clock.human(max(0.0, (memory.next_start or now) - now))
-        return ExitCode.FAILED, f"not running: {memory.reason}; next try in {wait}"
-    if phase is State.HELD:
+        return ExitCode.FAILED, f"not running: it {memory.reason}; next try in {wait}"
+    return _left_alone(one, memory)
+
+
+def _left_alone(one: Operation, memory: policy.Memory) -> tuple[ExitCode, str] | None:
+    if memory.phase is State.STOPPED and one.verb == "check":
+        return ExitCode.OK, "stopped by the operator: left alone"
+    if memory.phase is State.STOPPED:
+        return ExitCode.BUSY, "given up: `stop` came in between"
+    if memory.phase is State.HELD:
         return ExitCode.FAILED, f"held: the bot ended with code {memory.hold_code}; mend it, then `start`"
-    if phase is State.DOWN and memory.reason == "maintenance":
+    if memory.phase is State.DOWN and memory.pause == policy.MAINTENANCE:
         return ExitCode.OK, "left alone: maintenance is on"
-    return (ExitCode.OK, "the host is going down: nothing is started") if phase is State.DOWN else None
+    if memory.phase is State.DOWN and memory.pause == policy.SHUTDOWN:
+        return ExitCode.FAILED, "the host is going down: nothing is started"
+    return None

@@ -6,6 +6,7 @@ lock inherited, B5 watch it, B6 write everything down. Whoever runs an engine ho
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import NamedTuple
@@ -71,7 +72,8 @@ class Engine:
         self._scan_at: float | None = None
         self._contended_since: float | None = None
         self._effects: list[policy.Action] = []
-        self.moved = False
+        self._wanted = True
+        self._yielding = False
         self._spawned_at = 0.0
         self._amnesty = False
 
@@ -81,6 +83,8 @@ class Engine:
         """Load what is remembered and make the first pass, as part of ``operation`` where there is one."""
         remembered, trouble = self._recorder.load()
         self.memory, self.known, self._last_exit = remembered
+        with contextlib.suppress(OSError):
+            self._wanted = wish.read_desired(self.instance).wanted
         if trouble:
             self._effects += [policy.Note("state-rebuilt", trouble, "warning"), policy.Alert("error", trouble)]
         if operation:
@@ -91,20 +95,24 @@ class Engine:
 
     def descriptors(self) -> list[int]:
         """What to poll for."""
-        watched = self._ladder.descriptors() if self._ladder else []
-        return [*watched, self.bot.pidfd] if self.bot else watched
+        if self._ladder:
+            return self._ladder.descriptors()
+        return [self.bot.pidfd] if self.bot else []
 
     def deadline(self) -> float:
         """When to call `advance` at the latest, seconds since boot."""
-        known = (self._ladder.deadline if self._ladder else None, self._verify_at, self._recheck_at, self._scan_at)
-        times = [at for at in (*known, policy.settle_at(self.memory)) if at is not None]
-        waiting = self.bot is None and self._ladder is None and self.memory.phase in (State.BACKOFF, State.FAILED)
-        if waiting and self.memory.next_start is not None:
-            times.append(self.memory.next_start)
-        return min(times, default=clock.now() + RECHECK)
+        if self._ladder:
+            return self._ladder.deadline
+        if self.bot:
+            known = [self._verify_at, self._scan_at, policy.settle_at(self.memory)]
+        else:
+            delayed = self.memory.phase in (State.BACKOFF, State.FAILED)
+            known = [self._recheck_at, self.memory.next_start if delayed else None]
+        return min((at for at in known if at is not None), default=clock.now() + RECHECK)
 
     def advance(self) -> None:
         """Do whatever is due. The restart comes first; files, events and alerts come after it."""
+        self._obey()
         if self._ladder:
             self._climb()
         elif self.bot and ladder.ended(self.bot.pidfd):
@@ -141,13 +149,12 @@ class Engine:
         operation.old_pid = self.bot.identity.pid if self.bot else None
         if verb != "check":
             try:
-                wish.write_desired(
-                    self.instance, wish.STOPPED if verb == "stop" else wish.RUN, operation.by, operation.reason
-                )
+                self._record_wish(operation)
             except OSError as error:
                 text = f"not recorded, so not done: {self.instance.desired}: {error.strerror}"
                 operation.finish(result(operation, self._view(), ExitCode.FAILED, text))
                 return
+            self._wanted = verb != "stop"
             why = f" ({operation.reason})" if operation.reason else ""
             self.journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
         self._amnesty = self._amnesty or (verb in ("start", "restart") and not self._desk.wants(verb))
@@ -161,6 +168,15 @@ class Engine:
             self._converge()
         self._finish()
 
+    def _record_wish(self, operation: Operation) -> None:
+        """Write the operator's word. On a disk that takes nothing a word that is recorded already still counts."""
+        state = wish.STOPPED if operation.verb == "stop" else wish.RUN
+        try:
+            wish.write_desired(self.instance, state, operation.by, operation.reason)
+        except OSError:
+            if wish.read_desired(self.instance).state != state:
+                raise
+
     def abandon(self) -> None:
         """The time is up: answer every operation with how far it came."""
         self._desk.abandon(self._view())
@@ -173,8 +189,7 @@ class Engine:
             if self.bot or self._ladder:
                 return
             self._recheck_at = clock.now() + RECHECK
-            if pidfile.instance_dir(self.config.script) != self.instance.directory:
-                self.moved = True  # the bot was deployed anew behind a symbolic link: its locks are elsewhere now
+            if self.moved():
                 return
             try:
                 free = self._take_lock()
@@ -202,12 +217,35 @@ class Engine:
                 self._vacant()
                 return
 
+    def moved(self) -> bool:
+        """True when the script has another real path by now, as after a deploy that moved a symbolic link.
+
+        Its locks are elsewhere then: whoever acts on the bot begins anew there.
+        """
+        script = self.config.script
+        return os.path.exists(script) and pidfile.instance_dir(script) != self.instance.directory
+
+    def _obey(self) -> None:
+        """A `stop` that was recorded past us, by a verb that could not reach us, counts too."""
+        before = self._wanted
+        with contextlib.suppress(OSError):
+            self._wanted = wish.read_desired(self.instance).wanted
+        if before and not self._wanted and self.bot and not self._ladder:
+            self._desk.give_up_starts(self._view(), "given up: `stop` came in between")
+            self.journal.event("stop-found", "a recorded `stop` is carried out")
+            self._stop_bot()
+
     def _vacant(self) -> None:
         self._account_for_the_vanished()
         self._forgive()
         self._desk.mark(self.memory.attempt)
         asked = self._desk.wants("start", "restart")
-        wanted = wish.read_desired(self.instance).wanted
+        try:
+            wanted = wish.read_desired(self.instance).wanted
+        except OSError as error:
+            self._feed(policy.Unclear(f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"))
+            self._release()
+            return
         due = self.memory.next_start is None or clock.now() >= self.memory.next_start
         event = policy.Vacant(
             wanted=wanted,
@@ -282,20 +320,20 @@ class Engine:
             pid = spawn.start(self.config, self.instance, self._lock, out, self.notify)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            text = f"cannot start: {error.strerror or error}{where}"
+            text = f"could not be started: {error.strerror or error}{where}"
             self._record_exit(exits.Exit(None, None, text))
             self._feed(self._death(None, text, 0.0, False, pid=None))
             self._recorder.remove_stale_pid_file()
             return
         finally:
             os.close(out)
+        self._release()
         found = identity.identify(pid, own_session=True)
         if found is None:  # a zombie already; it stays one until we reap it, so its number is safe
             dead = procfs.stat(pid)
             found = Identity(pid, dead.start if dead else 0, clock.boot_id(), True)
-        self.bot = Bot(found, os.pidfd_open(pid), True, False)
         self.known = found
-        self._release()
+        self.bot = Bot(found, os.pidfd_open(pid), True, False)
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
@@ -312,11 +350,9 @@ class Engine:
             return
         others = identity.look(self.config, self.instance, self.known).others
         if others and bot.child:
-            self._feed(
-                policy.Duplicate(
-                    f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
-                )
-            )
+            text = f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
+            self._feed(policy.Duplicate(text))
+            self._yielding = True
             self._stop_bot()
             return
         self.bot = bot._replace(verified=True)
@@ -330,6 +366,7 @@ class Engine:
         if pidfd is None:
             return False
         known = self.known is not None and self.known[:3] == found[:3]
+        unfinished = known and self.memory.phase is State.STOPPING and not self._wanted
         if known and self.known:
             found = found._replace(own_session=found.own_session or self.known.own_session)
         uptime = clock.now() - found.start / clock.TICKS_PER_SECOND
@@ -345,7 +382,7 @@ class Engine:
         self._recorder.write_pid_file(found.pid)
         self._desk.adopted(found.pid, known)
         self._forgive()
-        if self._desk.wants("stop", "restart"):
+        if unfinished or self._desk.wants("stop", "restart"):
             self._stop_bot()
         return True
 
@@ -399,7 +436,11 @@ class Engine:
             self._forget()
             how = "was killed after the stop grace" if climbing.killed else "was stopped as asked"
             self._record_exit(exits.Exit(None, None, how))
-            self._feed(policy.Stopped(restarting=wish.read_desired(self.instance).wanted))
+            if self._yielding:
+                self._feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
+            else:
+                self._feed(policy.Stopped(restarting=self._wanted))
+            self._yielding = False
         self._converge()
 
     def _forget(self) -> None:

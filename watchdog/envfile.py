@@ -27,7 +27,7 @@ def read(path: str) -> dict[str, str]:
 def parse(text: str, where: str) -> dict[str, str]:
     """Parse the text of an env file; ``where`` names it in errors. Raises ConfigError."""
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue

@@ -34,7 +34,8 @@ def of(pid: int, pidfd: int, child: bool) -> Exit:
     status = None
     if child:
         try:
-            _, status = os.waitpid(pid, 0)
+            reaped, found = os.waitpid(pid, os.WNOHANG)  # not for ever: a tracer may keep the zombie (ptrace(2))
+            status = found if reaped else None
         except ChildProcessError:
             pass
     if status is None:

@@ -23,17 +23,16 @@ def run(config: Config, here: instance.Instance, by: str) -> int:
     """Run the bot until it ends; its exit code (128 + number for a signal). Refuses when it is stopped or running."""
     launch.seal()
     instance.prepare(here)
-    if not wish.read_desired(here).wanted:
-        raise NotRunningError(
-            f"{config.name} is stopped by the operator: say `start` instead, or `start` and then `stop`"
-        )
     lock = locks.acquire(here.bot_lock)
     if lock is None:
         raise BusyError(f"{config.name} is running already, or being started: see `status`")
+    if not wish.read_desired(here).wanted:
+        raise NotRunningError(f"{config.name} is stopped by the operator: say `start` first")
     seen = identity.look(config, here, None)
     if seen.bot or seen.unknown:
         raise BusyError(f"{config.name} is running already: PID {seen.bot.pid}" if seen.bot else str(seen.unknown))
     os.set_inheritable(lock, True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPS, *_PASSED_ON))  # until we can record what they mean
     child = os.fork()
     if child == 0:
         _become_the_bot(config, here, lock)
@@ -60,6 +59,7 @@ def _become_the_bot(config: Config, here: instance.Instance, lock: int) -> None:
         os.chdir(config.app_dir)
         for number in (*_STOPS, *_PASSED_ON, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOPS, *_PASSED_ON))
         os.umask(0o022)
         argv = [config.python, config.script, *config.args]
         os.execve(config.python, argv, spawn.environment(config, here, lock, notify=False))
@@ -87,3 +87,4 @@ def _accompany(child: int, here: instance.Instance, by: str) -> None:
 
     for number in (*_STOPS, *_PASSED_ON):
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOPS, *_PASSED_ON))

@@ -6,11 +6,10 @@ import contextlib
 import os
 import select
 import signal
-import time
 import traceback
 from typing import Any, Callable
 
-from . import __version__, clock, control, wish
+from . import __version__, beat, clock, control, locks, wish
 from .config import Config
 from .engine import Engine
 from .heir import Heir
@@ -20,10 +19,6 @@ from .notify import Listener
 from .outbox import Outbox
 from .outcome import Operation, Result
 from .paths import Paths
-from .pidfile import instance_dir
-
-BEAT = 10.0
-"""Seconds between two signs of life in the file ``beat``."""
 
 HEIR_PAUSE = 5.0
 """Seconds before a dead heir is replaced, so that one that cannot live does not keep us busy."""
@@ -39,17 +34,21 @@ OUTBOX_PAUSE = 60.0
 class Guard:
     """Owns ``guard.lock`` (held by the caller), the sockets, the beat and the heir around one engine."""
 
-    def __init__(self, config: Config, instance: Instance, paths: Paths, journal: Journal) -> None:
+    def __init__(self, config: Config, instance: Instance, paths: Paths, journal: Journal, lock: int) -> None:
         self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
-        self.outbox = Outbox(config, paths, journal)
-        self.heir = Heir(config, instance)
-        self.server = self._listen()
-        self.notify = self._notify()
-        self.engine = Engine(config, instance, paths, journal, self.outbox.alert, notify=self.notify is not None)
+        self._lock = lock
         self._leaving: str | None = None
+        self._keep_heir = False
         self._beat_at = self._heir_at = self._outbox_at = 0.0
         self._beat_failed = False
         self._errors: list[float] = []
+        self._beat()
+        self.outbox = Outbox(config, paths, journal)
+        self.heir = Heir(config, instance)
+        self.server: control.Server | None = None
+        self._listen()
+        self.notify = self._notify()
+        self.engine = Engine(config, instance, paths, journal, self.outbox.alert, notify=self.notify is not None)
 
     def run(self, ready: int | None = None) -> None:
         """Guard the bot until SIGTERM or `retire`; the bot is never touched by our end.
@@ -63,24 +62,23 @@ class Guard:
         for number in (signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.beat()
         if ready is not None:
             os.close(ready)
         self.journal.say("debug", f"guard is on watch: PID {os.getpid()}, version {__version__}")
-        try:
-            self._armoured(self.engine.begin)
-            while not self._leaving:
-                self._armoured(lambda: self._round(read))
-        finally:
-            if self._leaving:
-                self.heir.retire()
-            self.engine.close()
-            for part in (self.server, self.notify):
-                if part:
-                    part.close()
+        self._armoured(self.engine.begin, read)
+        while not self._leaving:
+            self._armoured(self.engine.advance, read)
+            self._armoured(self._chores, read)
+            self._armoured(lambda: self._wait(read), read)
+        if not self._keep_heir:
+            self.heir.retire()
+        self.engine.close()
+        for part in (self.server, self.notify):
+            if part:
+                part.close()
         self.journal.say("debug", f"guard leaves ({self._leaving}); the bot goes on")
 
-    def _armoured(self, work: Callable[[], None]) -> None:
+    def _armoured(self, work: Callable[[], None], signals: int) -> None:
         """An error of ours must not end the watch. If it keeps coming back, the heir begins afresh."""
         try:
             if not self._leaving:
@@ -91,14 +89,15 @@ class Guard:
             self.engine.close()
             text = f"watchdog error: {type(error).__name__}: {error}"
             self.journal.event("error", text, "error", trace=traceback.format_exc(limit=-8))
-            if len(self._errors) == 1:
-                self.outbox.alert("error", text, {})
+            self.outbox.alert_seldom(text)
             if len(self._errors) >= ERRORS:
                 os.kill(os.getpid(), signal.SIGKILL)  # leaving in order would retire the heir
-            time.sleep(min(5.0, 0.2 * 2 ** len(self._errors)))
+            poll = select.poll()
+            poll.register(signals, select.POLLIN)
+            poll.poll(min(10_000, 200 * 2 ** len(self._errors)))
 
-    def _round(self, signals: int) -> None:
-        self._chores()
+    def _wait(self, signals: int) -> None:
+        """Sleep until something happens; hear requests and the bot's messages."""
         poll = select.poll()
         server = self.server.descriptors() if self.server else []
         notify = [self.notify.socket.fileno()] if self.notify else []
@@ -111,9 +110,8 @@ class Guard:
             with contextlib.suppress(BlockingIOError):
                 os.read(signals, 512)
             self.outbox.reap()
-        if self._leaving:
-            return
-        self.engine.advance()
+        if not self._leaving and any(descriptor in self.engine.descriptors() for descriptor in ready):
+            self.engine.advance()  # a death comes before every request
         for descriptor in ready:
             if self.server and descriptor in server:
                 self.server.handle(descriptor)
@@ -125,46 +123,54 @@ class Guard:
 
     def _chores(self) -> None:
         now = clock.now()
-        if self.engine.moved:
-            self._leaving = "the bot's script has another real path now: the next tick begins there"
+        if self.engine.moved():  # the heir begins anew at the script's new real path
+            self._leaving, self._keep_heir = "the bot's script has moved", True
+            return
         if now >= self._beat_at:
-            self.beat()
-        if now >= self._heir_at and self.heir.pidfd is None:
-            try:
-                self.heir.ensure()
-            except OSError as error:
-                self.journal.say("warning", f"no heir: {error.strerror}; cron alone will replace a dead guard")
-                self._heir_at = now + 3600
-            else:
-                self._heir_at = now + HEIR_PAUSE
-        elif now >= self._heir_at:
-            self._heir_at = now + 3600
+            self._beat()
+            self._check_ground()
+        if now >= self._heir_at:
+            self._heir_at = now + HEIR_PAUSE
+            if self.heir.pidfd is None:
+                self._find_heir()
         if now >= self._outbox_at:
             self._outbox_at = now + OUTBOX_PAUSE
             self.outbox.deliver()
 
-    def beat(self) -> None:
-        """Renew the sign of life. A disk that refuses it is said once; the socket is the better proof anyway."""
-        self._beat_at = clock.now() + BEAT
-        self.engine.moved = self.engine.moved or instance_dir(self.config.script) != self.instance.directory
+    def _find_heir(self) -> None:
         try:
-            descriptor = os.open(self.paths.beat, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.pwrite(descriptor, f"{clock.now():018.3f} {os.getpid():08d} {clock.boot_id():<36}\n".encode(), 0)
-            finally:
-                os.close(descriptor)
+            self.heir.ensure()
+        except OSError as error:
+            self.journal.say("warning", f"no heir: {error.strerror}; cron alone will replace a dead guard")
+            self._heir_at = clock.now() + 3600
+
+    def _beat(self) -> None:
+        """Renew the sign of life. A disk that refuses it is said once."""
+        self._beat_at = clock.now() + beat.INTERVAL
+        try:
+            os.makedirs(self.paths.state_dir, mode=0o700, exist_ok=True)
+            beat.write(self.paths.beat)
             self._beat_failed = False
         except OSError as error:
             if not self._beat_failed:
                 self.journal.say("warning", f"cannot write {self.paths.beat}: {error.strerror}; going on without it")
             self._beat_failed = True
 
-    def _listen(self) -> control.Server | None:
+    def _check_ground(self) -> None:
+        """Our lock file or our socket may have been removed: without the one we leave, the other is made anew."""
+        if not locks.same(self._lock, self.instance.guard_lock):
+            self._leaving = "the guard's lock was removed"
+        elif self.server is None or not self.server.reachable():
+            if self.server:
+                self.server.close()
+            self._listen()
+
+    def _listen(self) -> None:
+        self.server = None
         try:
-            return control.Server(self.instance.control_socket, self._request)
+            self.server = control.Server(self.instance.control_socket, self._request)
         except OSError as error:
-            self.journal.say("warning", f"no control socket: {error.strerror}; verbs will act through the lock")
-            return None
+            self.journal.say("warning", f"no control socket: {error.strerror}; verbs will not reach this guard")
 
     def _notify(self) -> Listener | None:
         try:

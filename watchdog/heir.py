@@ -6,15 +6,28 @@ already. It costs a third of a megabyte; cron is the line behind it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
-from . import identity, ladder, launch, locks
+from . import identity, ladder, launch, locks, procfs
 from .config import Config
 from .identity import Identity
 from .instance import Instance
 
 FLAG = "--heir"
+
+
+def disinherit(instance: Instance) -> None:
+    """Kill the flock(1) that waits for the guard's lock, whoever started it. Best effort."""
+    for pid in locks.holders(instance.heir_lock):
+        found = identity.identify(pid)
+        if found and pid != os.getpid() and [os.path.basename(word) for word in procfs.cmdline(pid)[:1]] == ["flock"]:
+            pidfd = ladder.open_pidfd(found)
+            if pidfd is not None:
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                os.close(pidfd)
 
 
 class Heir:

@@ -57,15 +57,14 @@ def look(config: Config, instance: Instance, known: Identity | None) -> Sighting
     matched: list[Identity] = []
     unknown: str | None = None
     for pid in procfs.pids():
-        verdict = _verdict(pid, config, instance, known)
+        verdict = _verdict(pid, config, instance, known, holder=False)
         if verdict == "bot":
             found = identify(pid, _ours(pid, instance))
             if found:
                 matched.append(found)
         elif verdict is not None:
             unknown = verdict
-    numbers = {one.pid for one in matched}
-    heads = [one for one in matched if not numbers.intersection(procfs.ancestors(one.pid))]
+    heads = _heads(matched, known)
     leftovers = [one for one in heads if _left_by(one, known)]
     heads = sorted((one for one in heads if one not in leftovers), key=lambda one: one.start)
     if not heads and not unknown:
@@ -78,21 +77,20 @@ def among(pids: list[int], config: Config, instance: Instance, known: Identity |
     """The bot among the holders of its lock: as recorded, by argv or marker, or as the PID file says."""
     if known and known.pid in pids and known.alive():
         return known
-    matched = [pid for pid in pids if _verdict(pid, config, instance, known) == "bot"]
-    heads = [pid for pid in matched if not set(matched).intersection(procfs.ancestors(pid))]
+    matched = [pid for pid in pids if _verdict(pid, config, instance, known, holder=True) == "bot"]
     named = read_pid_file(config.pid_file)
-    if not heads and named in pids and named != os.getpid():
-        heads = [named]
-    for pid in heads:
-        found = identify(pid, _ours(pid, instance))
-        if found and not _left_by(found, known):
-            return found
-    return None
+    if not matched and named in pids and named != os.getpid():
+        matched = [named]
+    found = [one for one in (identify(pid, _ours(pid, instance)) for pid in matched) if one]
+    return next((one for one in _heads(found, known) if not _left_by(one, known)), None)
 
 
 def are_leftovers(pids: list[int], known: Identity | None) -> bool:
     """True when every one of these processes belongs to the session that we made for the recorded, now dead bot."""
     if known is None or not known.own_session or known.boot != clock.boot_id() or known.alive():
+        return False
+    leader = procfs.stat(known.pid)
+    if leader and leader.start != known.start:  # the number was given out again, and with it perhaps a session
         return False
     sessions = {found.session for found in map(procfs.stat, pids) if found}
     return sessions == {known.pid}
@@ -116,8 +114,26 @@ def read_pid_file(path: str) -> int | None:
     return int(text) if text.isdigit() and 1 < int(text) < 1 << 22 else None
 
 
-def _verdict(pid: int, config: Config, instance: Instance, known: Identity | None) -> str | None:
-    """``bot``, None for a stranger, or a sentence about why it cannot be told."""
+def _heads(matched: list[Identity], known: Identity | None) -> list[Identity]:
+    """The main processes among those that match: a bot's children share its argv, but have it as ancestor or session."""
+    numbers = {one.pid for one in matched}
+    if known and known.own_session and known.alive():
+        numbers.add(known.pid)
+    heads = []
+    for one in matched:
+        found = procfs.stat(one.pid)
+        above = {*procfs.ancestors(one.pid), found.session if found else one.pid} - {one.pid}
+        if not numbers & above:
+            heads.append(one)
+    return heads
+
+
+def _verdict(pid: int, config: Config, instance: Instance, known: Identity | None, holder: bool) -> str | None:
+    """``bot``, None for a stranger, or a sentence about why it cannot be told.
+
+    The marker in the environment counts for holders of the lock, and for a process that has rewritten its title; a
+    helper that the bot once started carries it too.
+    """
     owner = procfs.owner(pid)
     if pid == os.getpid() or owner is None:
         return None
@@ -127,13 +143,17 @@ def _verdict(pid: int, config: Config, instance: Instance, known: Identity | Non
     suspicious = any(base in word or stem in word for word in words)
     if owner != os.geteuid():
         return _stranger(pid, owner, words, config) if suspicious else None
-    if not suspicious and not (known and pid == known.pid) and not _ours(pid, instance):
+    marked = (holder or _retitled(words)) and _ours(pid, instance)
+    if not suspicious and not (known and pid == known.pid) and not marked:
         return None
-    return "bot" if _judge(pid, config, instance, known) else None
+    judged = _judge(pid, config, known, marked)
+    if judged is None:
+        return _stranger(pid, owner, words, config) if suspicious else None
+    return "bot" if judged else None
 
 
-def _judge(pid: int, config: Config, instance: Instance, known: Identity | None) -> bool:
-    """psutil's word on a process of our own user."""
+def _judge(pid: int, config: Config, known: Identity | None, marked: bool) -> bool | None:
+    """psutil's word on a process of our own user; None when it may not be looked at (credentials(7))."""
     import psutil
 
     try:
@@ -146,9 +166,16 @@ def _judge(pid: int, config: Config, instance: Instance, known: Identity | None)
             return False
         if _names_script(process.cmdline(), process.cwd(), config.script):
             return True
-        return _ours(pid, instance)
+        return marked
+    except (psutil.AccessDenied, PermissionError):
+        return None
     except (psutil.Error, OSError):
         return False
+
+
+def _retitled(words: list[str]) -> bool:
+    """True when the argument vector is no interpreter's any more (setproctitle)."""
+    return bool(words) and not _python(words[0].split(" ")[0]) and argv.program(words).kind != "module"
 
 
 def _names_script(words: list[str], directory: str | None, script: str) -> bool:
@@ -189,12 +216,14 @@ def _python(executable: str | None) -> bool:
 
 
 def _stranger(pid: int, owner: int, words: list[str], config: Config) -> str | None:
-    """A process of another user whose argv names our script: we may neither start over it nor touch it."""
+    """A process that we may not inspect and whose argv names our script: neither start over it nor touch it."""
     directory = procfs.working_directory(pid)
     executable = procfs.executable(pid)
     if (executable is not None and not _python(executable)) or (executable is None and not _python(words[0])):
         return None
-    sentence = f"PID {pid} of uid {owner} runs {config.script}: not ours to start over or to stop"
+    sentence = f"PID {pid} of uid {owner} seems to run {config.script}, but may not be looked at"
+    if directory is not None and owner != os.geteuid():
+        sentence = f"PID {pid} of uid {owner} runs {config.script}: not ours to start over or to stop"
     if directory is not None:
         return sentence if _names_script(words, directory, config.script) else None
     found = argv.program(words)
@@ -202,17 +231,28 @@ def _stranger(pid: int, owner: int, words: list[str], config: Config) -> str | N
         return None
     if os.path.isabs(found.name):
         return sentence if _same_file(found.name, config.script) else None
-    # Its directory is hidden from us. root (sudo) may work in ours; any other user has a bot of that name of their own.
+    # Its directory is hidden from us. root (sudo) and our own user may work in ours; any other user has a bot of that
+    # name of their own.
     tail = os.path.normpath(found.name).lstrip("./")
-    return sentence if owner == 0 and os.path.realpath(config.script).endswith("/" + tail) else None
+    near = owner in (0, os.geteuid())
+    return sentence if near and os.path.realpath(config.script).endswith("/" + tail) else None
 
 
 def _veto(config: Config, known: Identity | None) -> str | None:
-    """A PID file of this boot that names a living process which nobody lets us look at."""
+    """A PID file of this boot that names a living process which cannot be told from the bot.
+
+    Either nobody lets us look at it, or it is a Python of ours that has rewritten its title.
+    """
     pid = read_pid_file(config.pid_file)
     if pid is None or procfs.is_thread(pid) or _older_than_boot(config.pid_file):
         return None
     if known and known.pid == pid and (known.boot != clock.boot_id() or _other_start(pid, known.start)):
+        return None
+    words = procfs.cmdline(pid)
+    if procfs.owner(pid) == os.geteuid() and _python(procfs.executable(pid)) and _retitled(words):
+        found = procfs.stat(pid)
+        if found and found.state not in "ZX" and _written_after(config.pid_file, found.start):
+            return f"{config.pid_file} names PID {pid} ({words[0][:40]}), which may be the bot: remove the file if it is not"
         return None
     try:
         os.kill(pid, 0)
@@ -229,6 +269,13 @@ def _veto(config: Config, known: Identity | None) -> str | None:
 def _other_start(pid: int, start: int) -> bool:
     found = procfs.stat(pid)
     return found is not None and found.start != start
+
+
+def _written_after(path: str, start: int) -> bool:
+    try:
+        return os.stat(path).st_mtime - clock.utc() + clock.now() > start / clock.TICKS_PER_SECOND - 2
+    except OSError:
+        return False
 
 
 def _older_than_boot(path: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from . import pidfile
+from . import locks, pidfile
 from .errors import ConfigError
 
 _NOT_LOCAL = frozenset(
@@ -76,6 +76,9 @@ def prepare(instance: Instance) -> None:
                 f"{instance.directory} is writable by others or not ours: chown it to the bot's user and chmod 700 it"
             )
         kind = filesystem(descriptor)
+        os.close(locks.open_lock(instance.bot_lock))
+    except OSError as error:
+        raise ConfigError(f"no lock {instance.bot_lock}: {error.strerror}; nothing is started without one") from None
     finally:
         os.close(descriptor)
     if kind in _NOT_LOCAL or kind.startswith("fuse."):

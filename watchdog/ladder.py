@@ -71,7 +71,8 @@ class Ladder:
             self.outcome = "gone"
 
     def _leftovers(self) -> list[Identity]:
-        if not self.main.own_session:
+        leader = procfs.stat(self.main.pid)
+        if not self.main.own_session or (leader and leader.start != self.main.start):
             return []
         members = procfs.session_members(self.main.pid)
         return [Identity(pid, start, self.main.boot, False) for pid, start in members if start >= self.main.start]

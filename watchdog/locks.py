@@ -33,7 +33,7 @@ def acquire(path: str) -> int | None:
         if not _try(descriptor):
             os.close(descriptor)
             return None
-        if _same(descriptor, path):
+        if same(descriptor, path):
             return descriptor
         os.close(descriptor)
     raise OSError(errno.EAGAIN, "the lock file keeps being replaced", path)
@@ -44,7 +44,7 @@ def inherited(path: str) -> int | None:
     found = None
     for name in os.listdir("/proc/self/fd"):
         descriptor = int(name)
-        if descriptor > 2 and _same(descriptor, path):
+        if descriptor > 2 and same(descriptor, path):
             os.set_inheritable(descriptor, False)
             if found is None:
                 found = descriptor
@@ -96,7 +96,8 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _same(descriptor: int, path: str) -> bool:
+def same(descriptor: int, path: str) -> bool:
+    """True while the path still names the open file: a lock file that was removed or replaced is none any more."""
     try:
         ours, theirs = os.fstat(descriptor), os.stat(path)
     except OSError:

@@ -7,6 +7,7 @@ import os
 import re
 import select
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import IO, Callable
 
@@ -87,11 +88,10 @@ def last_lines(path: str, count: int, wanted: Callable[[str], bool], since: floa
             if since is None:
                 return _from_the_end(file, size, count, wanted), size
             file.seek(0)
-            lines = list(_since(file, size, since))
+            lines = deque((line for line in _since(file, size, since) if wanted(line)), maxlen=count)
     except OSError as error:
         raise WatchdogError(f"cannot read {path}: {error.strerror}; is the bot writing its log there?") from None
-    chosen = [line for line in lines if wanted(line)]
-    return chosen[-count:] if count else [], size
+    return list(lines), size
 
 
 def follow(
@@ -105,23 +105,23 @@ def follow(
             return
         if not until_eof:
             time.sleep(_PAUSE)
+        data = b""
         with contextlib.suppress(OSError):
             current = _inode(path)
             size = os.stat(path).st_size
             if current != inode or size < position:
                 inode, position, rest = current, 0, b""
-            if size == position:
-                continue
-            with open(path, "rb") as file:
-                file.seek(position)
-                data = file.read(_CHUNK)
-            position += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-_LONGEST:]
-            for line in lines:
-                text = line[:_LONGEST].decode("utf-8", "replace")
-                if wanted(text):
-                    show(text)
+            if size > position:
+                with open(path, "rb") as file:
+                    file.seek(position)
+                    data = file.read(_CHUNK)
+        position += len(data)
+        *lines, rest = (rest + data).split(b"\n")
+        rest = rest[-_LONGEST:]
+        for line in lines:
+            text = line[:_LONGEST].decode("utf-8", "replace")
+            if wanted(text):
+                show(text)
 
 
 def printable(line: str) -> str:

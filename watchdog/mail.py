@@ -48,6 +48,8 @@ def settings(smtp: dict[str, str]) -> MailSettings:
         raise ConfigError(f"{', '.join(missing)} not set: no mail can be sent")
     if bool(smtp.get("SMTP_USERNAME")) != bool(smtp.get("SMTP_PASSWORD")):
         raise ConfigError("SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither")
+    if not (smtp.get("SMTP_USERNAME", "") + smtp.get("SMTP_PASSWORD", "")).isascii():
+        raise ConfigError("SMTP_USERNAME and SMTP_PASSWORD: a mail server takes ASCII only")
     text = smtp.get("SMTP_PORT") or "587"
     port = int(text) if text.isdigit() else 0
     if not 0 < port < 65536:
@@ -104,7 +106,7 @@ def deliver(to: MailSettings, entries: list[dict[str, Any]], done: Any) -> None:
         raise DeliveryError(f"{to.server}:{to.port}: {_words(error)}") from None
     try:
         for index, entry in enumerate(entries):
-            done(index, _one(connection, to, compose(to, entry)))
+            done(index, _one(connection, to, entry))
     except (OSError, smtplib.SMTPException) as error:
         raise DeliveryError(f"{to.server}:{to.port}: {_words(error)}") from None
     finally:
@@ -138,7 +140,11 @@ def _connect(to: MailSettings) -> smtplib.SMTP:
     return connection
 
 
-def _one(connection: smtplib.SMTP, to: MailSettings, message: EmailMessage) -> DeliveryError | None:
+def _one(connection: smtplib.SMTP, to: MailSettings, entry: dict[str, Any]) -> DeliveryError | None:
+    try:
+        message = compose(to, entry)
+    except (ValueError, TypeError, OverflowError) as error:
+        return DeliveryError(f"the alert cannot be made into a mail ({type(error).__name__})", permanent=True)
     try:
         refused = connection.send_message(message, to.sender, list(to.recipients))
     except smtplib.SMTPRecipientsRefused as error:
@@ -148,6 +154,8 @@ def _one(connection: smtplib.SMTP, to: MailSettings, message: EmailMessage) -> D
     except smtplib.SMTPResponseException as error:
         connection.rset()
         return DeliveryError(f"the server said {error.smtp_code}", permanent=error.smtp_code >= 500)
+    except smtplib.SMTPNotSupportedError as error:
+        return DeliveryError(_words(error), permanent=True)
     if refused:
         return DeliveryError(f"refused for {', '.join(refused)}; the others have it", permanent=True)
     return None

@@ -9,6 +9,9 @@ from . import clock
 from .engine import Engine
 from .outcome import Operation, Result
 
+GLANCE = 0.2
+"""Seconds between looks at the operator's word: a `stop` cannot reach us otherwise."""
+
 
 def run(engine: Engine, operation: Callable[[Callable[[Result], None]], Operation], limit: float) -> Result:
     """Settle one operation within ``limit`` seconds, or say how far it came. The caller holds the guard lock."""
@@ -20,7 +23,8 @@ def run(engine: Engine, operation: Callable[[Callable[[Result], None]], Operatio
             poll = select.poll()
             for descriptor in engine.descriptors():
                 poll.register(descriptor, select.POLLIN)
-            poll.poll(max(0.0, min(engine.deadline(), end) - clock.now()) * 1000 + 1)
+            until = min(engine.deadline(), end, clock.now() + GLANCE)
+            poll.poll(max(0.0, until - clock.now()) * 1000 + 1)
             engine.advance()
         if not results:
             engine.abandon()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import clock, control, instance, launch, locks, oneshot, wedged, wish
+from . import clock, control, instance, launch, locks, oneshot, spawn, wedged, wish
 from .config import Config
 from .engine import Engine
-from .errors import BusyError, WatchdogError
+from .errors import BusyError, ConfigError, WatchdogError
 from .journal import Journal
 from .outbox import Outbox
 from .outcome import Operation, Result
@@ -31,7 +31,8 @@ def operate(
     launch.seal()
     instance.prepare(here)
     wish.inherit(here)
-    limit = 2 * (config.stop_grace + 20) + config.start_grace
+    limit = config.pass_limit
+    observer = wedged.Observer(config, here, paths, journal)
     end = clock.now() + WAIT[verb]
     recorded = False
     while True:
@@ -41,7 +42,10 @@ def operate(
             raise BusyError(str(error)) from None
         if answer is not None and "exit_code" in answer:
             return answer
-        lock = locks.acquire(here.guard_lock)
+        try:
+            lock = locks.acquire(here.guard_lock)
+        except OSError as error:
+            raise ConfigError(f"no lock {here.guard_lock}: {error.strerror}; nothing is started without one") from None
         if lock is not None:
             return _alone(config, here, paths, journal, (verb, by, reason), limit).document()
         if verb == "stop" and not recorded:  # said before the wait, so that a start under way already obeys it
@@ -50,8 +54,7 @@ def operate(
             except OSError as error:
                 raise WatchdogError(f"not recorded, so not done: {here.desired}: {error.strerror}") from None
             recorded = True
-        found = wedged.replaceable(here, paths)
-        if found and wedged.end(found, journal):
+        if observer.relieve():
             continue
         if clock.now() >= end:
             other = wedged.holder(here)
@@ -63,7 +66,8 @@ def operate(
 def _alone(
     config: Config, here: instance.Instance, paths: Paths, journal: Journal, asked: tuple[str, str, str], limit: float
 ) -> Result:
-    engine = Engine(config, here, paths, journal, Outbox(config, paths, journal).alert)
+    outbox = Outbox(config, paths, journal)
+    engine = Engine(config, here, paths, journal, outbox.alert)
     check = asked[0] == "check"
     if check:
         limit = CHECK_LIMIT
@@ -72,4 +76,7 @@ def _alone(
         patience = clock.now() + CHECK_PATIENCE if check else 0.0
         return Operation(*asked, finish, patience)
 
-    return oneshot.run(engine, operation, limit)
+    result = oneshot.run(engine, operation, limit)
+    spawn.trim_output(paths.bot_out)
+    outbox.deliver()
+    return result

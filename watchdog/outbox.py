@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from typing import Any
 
-from . import clock, host, launch, spawn
+from . import clock, envfile, host, launch, spawn
 from .config import Config
+from .errors import WatchdogError
 from .journal import Journal, clean
 from .paths import Paths
 from .redact import redact
@@ -22,8 +24,16 @@ LIMIT = 500
 EXCERPT = 20
 """Lines of the bot's output in an alert."""
 
+SELDOM = 3600.0
+"""Seconds within which the same error of ours is told once."""
+
+PIPE = 60_000
+"""Bytes that a pipe takes without a reader (pipe(7))."""
+
 SEND = "send"
 """The agent's internal verb: empty the outbox, or send the one alert that comes in on stdin."""
+
+_SECRET = re.compile(r"(?i)key|secret|token|pass|pwd|auth|credential|private|seed|mnemonic")
 
 _TITLES = {
     "restarted": ("✅", "restarted"),
@@ -39,6 +49,7 @@ class Outbox:
     def __init__(self, config: Config, paths: Paths, journal: Journal) -> None:
         self._config, self._paths, self._journal = config, paths, journal
         self._sender: int | None = None
+        self._messengers: list[int] = []
         self._said = False
 
     @property
@@ -68,6 +79,20 @@ class Outbox:
         else:
             self.deliver()
 
+    def alert_seldom(self, text: str) -> None:
+        """An alert about ourselves: the same one not twice within SELDOM, also over the processes that come after us."""
+        marker = os.path.join(self._paths.state_dir, "error-told")
+        with contextlib.suppress(OSError, ValueError):
+            with open(marker, encoding="utf-8") as file:
+                same = file.read() == text
+            if same and 0 <= clock.utc() - os.stat(marker).st_mtime < SELDOM:
+                return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        self.alert("error", text, {})
+
     def deliver(self) -> None:
         """Start a sender if something waits and none is at work."""
         self.reap()
@@ -75,20 +100,20 @@ class Outbox:
             self._launch(None)
 
     def reap(self) -> None:
-        """Bury a sender that has ended."""
-        if self._sender is not None:
-            try:
-                done, _ = os.waitpid(self._sender, os.WNOHANG)
-            except ChildProcessError:
-                done = self._sender
-            if done:
-                self._sender = None
+        """Bury the senders that have ended."""
+        self._messengers = [pid for pid in self._messengers if not _buried(pid)]
+        if self._sender is not None and _buried(self._sender):
+            self._sender = None
 
     def _direct(self, entry: dict[str, Any]) -> None:
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             os.set_blocking(write, False)
-            os.write(write, json.dumps(entry).encode()[:60_000])
+            text = json.dumps(entry).encode()
+            while len(text) > PIPE:
+                entry = {**entry, "body": entry["body"][: len(entry["body"]) // 2]}
+                text = json.dumps(entry).encode()
+            os.write(write, text)
             self._launch(read)
         except OSError:
             pass
@@ -105,6 +130,8 @@ class Outbox:
             return
         if stdin is None:
             self._sender = pid
+        else:
+            self._messengers.append(pid)
 
 
 def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +139,7 @@ def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) ->
     mark, title = _TITLES[kind]
     machine = host.name()
     moment = clock.utc()
-    secrets = tuple(config.smtp[name] for name in ("SMTP_PASSWORD",) if config.smtp.get(name))
+    secrets = _secrets(config)
     lines = [
         f"{mark} {config.name} on {machine}: {title}",
         "",
@@ -155,6 +182,23 @@ _ADVICE = {
         "Settle it by hand (is it the bot? let it run; is it not? end it), then `fab start`.",
     ),
 }
+
+
+def _secrets(config: Config) -> tuple[str, ...]:
+    """What must not leave the host: the SMTP password and what the bot's env file names like a secret."""
+    found = [config.smtp.get("SMTP_PASSWORD", "")]
+    if config.app_env_file:
+        with contextlib.suppress(WatchdogError):
+            settings = envfile.read(config.app_env_file)
+            found += [value for key, value in settings.items() if _SECRET.search(key)]
+    return tuple(value for value in found if value)
+
+
+def _buried(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
 
 
 def put(outbox: str, entry: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ place depends on nothing but the user and the real path of the bot's script, so 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import pwd
@@ -59,6 +58,7 @@ def write_pid_file(path: str, pid: int) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         try:
+            os.fchmod(descriptor, 0o644)
             os.write(descriptor, b"%d\n" % pid)
         finally:
             os.close(descriptor)
@@ -131,24 +131,23 @@ def _inherited() -> bool:
 def _take_lock(script: str) -> None:
     if _held:
         return
-    try:
-        folder = instance_dir(script)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        descriptor = os.open(os.path.join(folder, BOT_LOCK), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except (OSError, KeyError) as error:
-        print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
-        sys.exit(EXIT_CONFIG)
     for attempt in range(20):  # the watchdog takes the lock for an instant when it proves that a bot is gone
         try:
+            folder = instance_dir(script)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            path = os.path.join(folder, BOT_LOCK)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                print(f"pidfile: cannot lock {folder}: {error.strerror}; not starting", file=sys.stderr)
-                sys.exit(EXIT_CONFIG)
-            if attempt < 19:
-                time.sleep(0.05)
-        else:
-            _held.append(descriptor)
-            return
+            if os.fstat(descriptor).st_ino == os.stat(path).st_ino:  # else it was removed while we waited
+                _held.append(descriptor)
+                return
+        except BlockingIOError:
+            pass
+        except (OSError, KeyError) as error:
+            print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
+            sys.exit(EXIT_CONFIG)
+        os.close(descriptor)
+        if attempt < 19:
+            time.sleep(0.05)
     print(f"pidfile: another copy of {script} is running; this one ends. `watchdog status` tells more", file=sys.stderr)
     sys.exit(EXIT_DUPLICATE)

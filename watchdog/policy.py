@@ -19,6 +19,9 @@ HEALTHY = 600.0
 WINDOW = 3600.0
 """Seconds within which failures are counted for the breaker."""
 
+MAINTENANCE = "maintenance"
+SHUTDOWN = "shutdown"
+
 BREAKER = 5
 """Failures within WINDOW that open the breaker: one critical alert, slow retries go on."""
 
@@ -36,6 +39,7 @@ class Memory(NamedTuple):
     outage: float | None = None
     restarts: int = 0
     reason: str = ""
+    pause: str = ""
     failure_told: bool = False
     told: str = ""
     hold_code: int | None = None
@@ -160,7 +164,10 @@ def step(memory: Memory, event: Event, now: float) -> Step:
 
 def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     since = now - event.uptime
-    changed = memory._replace(phase=State.RUNNING, running_since=since, down_since=None, next_start=None, told="")
+    changed = memory._replace(
+        phase=State.RUNNING, running_since=since, down_since=None, next_start=None, told="", pause="", hold_code=None,
+        hold_script="",
+    )  # fmt: skip
     changed, actions = _settle(changed, now)
     if event.known:
         return changed, actions
@@ -172,30 +179,24 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
 
 def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:
     changed = memory._replace(
-        phase=State.DOWN, running_since=None, next_start=None, reason="been ended by a reboot of the host"
+        phase=State.DOWN, running_since=None, next_start=None, reason="was ended by a reboot of the host"
     )
     return changed, (Note("rebooted", "the host was rebooted since the bot was last seen"),)
 
 
 def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
-    memory = memory._replace(running_since=None, told="")
+    pause, memory = memory.pause, memory._replace(running_since=None, told="", pause="")
     if event.shutting_down:
-        return memory._replace(phase=State.DOWN, reason="shutdown"), ()
+        return memory._replace(phase=State.DOWN, pause=SHUTDOWN), ()
     if not event.wanted:
         return memory._replace(phase=State.STOPPED, next_start=None), ()
     if event.maintenance:
-        notes = (
-            ()
-            if memory.reason == "maintenance"
-            else (Note("not-started", "bot is down; maintenance is on: not started", "warning"),)
-        )
-        return memory._replace(phase=State.DOWN, reason="maintenance"), notes
+        note = Note("not-started", "bot is down; maintenance is on: not started", "warning")
+        return memory._replace(phase=State.DOWN, pause=MAINTENANCE), () if pause == MAINTENANCE else (note,)
     if memory.hold_code is not None:
         if memory.hold_script == event.script:
             return memory._replace(phase=State.HELD, next_start=None), ()
-        memory = memory._replace(
-            hold_code=None, hold_script="", attempt=0, next_start=None, reason="the script has changed"
-        )
+        memory = memory._replace(hold_code=None, hold_script="", attempt=0, next_start=None)
     if memory.next_start is not None and now < memory.next_start:
         return memory._replace(phase=State.FAILED if memory.breaker else State.BACKOFF), ()
     return memory._replace(next_start=None), (Start(),)
@@ -212,7 +213,7 @@ def _verified(memory: Memory, event: Verified, now: float) -> Step:
     if memory.outage is None:
         text = f"bot was not running and has been started: PID {event.pid}"
     else:
-        reason = f"; it had {memory.reason}" if memory.reason else ""
+        reason = f"; before that it {memory.reason}" if memory.reason else ""
         text = f"bot is running again: PID {event.pid}, down for {_ago(memory.outage)}{reason}"
     quiet = event.operator or memory.breaker
     changed = memory._replace(
@@ -252,7 +253,7 @@ def _died(memory: Memory, event: Died, now: float) -> Step:
     if memory.breaker:
         return changed._replace(phase=State.FAILED), tuple(actions)
     if not event.verified and not memory.failure_told:
-        text = f"bot did not start: {event.text}; next try in {_ago(delay)}"
+        text = f"bot did not start: it {event.text}; next try in {_ago(delay)}"
         return changed._replace(failure_told=True), (*actions, Alert("failed", text))
     return changed, tuple(actions)
 
@@ -266,7 +267,9 @@ def _stopped(memory: Memory, event: Stopped, now: float) -> Step:
 
 def _stuck(memory: Memory, event: Stuck, now: float) -> Step:
     actions = (Note("stuck", event.text, "error"), Alert("error", event.text))
-    return memory._replace(phase=State.STUCK, told=event.text), actions if memory.told != event.text else ()
+    return memory._replace(
+        phase=State.STUCK, told=event.text, running_since=None
+    ), actions if memory.told != event.text else ()
 
 
 def _unclear(memory: Memory, event: Unclear, now: float) -> Step:
@@ -298,22 +301,44 @@ def _tick(memory: Memory, event: Tick, now: float) -> Step:
 
 
 def _settle(memory: Memory, now: float) -> Step:
-    """After HEALTHY seconds of running the past is forgotten, and the end of a crash loop is told once."""
+    """After HEALTHY seconds of running the ladder begins anew; a crash loop is over when its failures are old, too."""
     if memory.running_since is None or now - memory.running_since < HEALTHY:
         return memory, ()
-    if not memory.attempt and not memory.breaker and not memory.failures:
-        return memory, ()
-    calm = memory._replace(attempt=0, failures=(), breaker=False, failure_told=False)
-    if not memory.breaker:
+    recent = tuple(at for at in memory.failures if now - at < WINDOW)
+    calm = memory._replace(attempt=0, failures=recent)
+    if not memory.breaker or len(recent) >= BREAKER:
         return calm, ()
+    calm = calm._replace(breaker=False, failure_told=False)
     text = f"bot has been running for {_ago(HEALTHY)} without a death: the crash loop is over"
     return calm, (Note("recovered", text, "ok"), Alert("restarted", text))
 
 
 def settle_at(memory: Memory) -> float | None:
     """When the next Tick can change something, None if never."""
-    pending = memory.attempt or memory.breaker or memory.failures
-    return memory.running_since + HEALTHY if memory.running_since is not None and pending else None
+    if memory.running_since is None or not (memory.attempt or memory.breaker):
+        return None
+    calm = memory.running_since + HEALTHY
+    if memory.attempt or len(memory.failures) < BREAKER:
+        return calm
+    return max(calm, memory.failures[-BREAKER] + WINDOW)
+
+
+def sane(memory: Memory, now: float) -> Memory:
+    """The same memory with no deadline beyond the ladder's last rung and no past in the future, whatever a file said."""
+
+    def past(at: float | None) -> float | None:
+        return None if at is None or at != at else min(at, now)
+
+    later = memory.next_start
+    return memory._replace(
+        attempt=max(0, memory.attempt),
+        restarts=max(0, memory.restarts),
+        failures=tuple(at for at in memory.failures if now - WINDOW < at <= now)[-50:],
+        next_start=None if later is None or later != later else min(later, now + LADDER[-1]),
+        running_since=past(memory.running_since),
+        down_since=past(memory.down_since),
+        outage=None if memory.outage is None or not 0 <= memory.outage < 1e10 else memory.outage,
+    )
 
 
 def shifted(memory: Memory, by: float) -> Memory:

@@ -19,7 +19,7 @@ CPU_SAMPLE = 0.1
 def status(config: Config, here: instance.Instance, paths: Paths, measure: bool = True) -> dict[str, Any]:
     """The document that ``status --json`` prints. Raises ConfigError when the lock directory cannot be used."""
     warnings: list[str] = []
-    guard = control.ask(here.control_socket, {"verb": "ping"}, 2.0) if os.path.exists(here.control_socket) else None
+    guard = control.ask(here.control_socket, {"verb": "ping"}, 2.0)
     silent = None if guard else _silent_guard(here, warnings)
     try:
         remembered = snapshot.load(paths.state_file)
@@ -27,7 +27,11 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
         remembered = snapshot.Snapshot()
         warnings.append(f"state cannot be read: {error}")
     bot, unknown = _find(config, here, remembered.bot, guard, warnings)
-    desired = wish.read_desired(here)
+    try:
+        desired = wish.read_desired(here)
+    except OSError as error:
+        desired = wish.Desired(reason="unreadable")
+        warnings.append(f"cannot read what was asked for: {here.desired}: {error.strerror}")
     maintenance = wish.read_maintenance(here)
     state = _state(bot, unknown, guard, remembered, desired.wanted, config.start_grace)
     if guard is None and silent is None and desired.wanted:
@@ -143,6 +147,8 @@ def _state(
         said = State(guard["state"]) if guard else remembered.memory.phase
     except (KeyError, ValueError):
         said = State.DOWN
+    if guard and said is State.UNKNOWN and bot is None:
+        return State.UNKNOWN
     if bot is not None:
         if guard:
             return said if said in ALIVE else State.RUNNING

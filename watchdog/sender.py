@@ -18,7 +18,7 @@ from .paths import Paths
 LIFETIME = 60
 """Seconds until SIGALRM ends the process, whatever a name server or a mail server does (alarm(2))."""
 
-GIVE_UP = 3 * 86400.0
+GIVE_UP = 7 * 86400.0
 """Seconds after which an alert that no server took is set aside."""
 
 
@@ -27,8 +27,7 @@ def run(config: Config, paths: Paths, journal: Journal, from_stdin: bool) -> Non
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFETIME)
     if from_stdin:
-        entry = json.loads(sys.stdin.buffer.read(outbox_limit))
-        _send(config, journal, [entry], [None], paths)
+        _send(config, journal, [json.loads(sys.stdin.buffer.read())], [None], paths)
         return
     os.makedirs(paths.state_dir, mode=0o700, exist_ok=True)
     lock = locks.acquire(paths.outbox_lock)
@@ -43,9 +42,6 @@ def run(config: Config, paths: Paths, journal: Journal, from_stdin: bool) -> Non
         os.close(lock)
 
 
-outbox_limit = 65_536
-
-
 def _send(
     config: Config, journal: Journal, entries: list[dict[str, Any]], files: list[str | None], paths: Paths
 ) -> None:
@@ -54,7 +50,8 @@ def _send(
         if error is None:
             journal.say("alert", f"mail sent: {subject}")
             if file:
-                os.unlink(file)
+                with contextlib.suppress(FileNotFoundError):  # it may have given way to newer ones meanwhile
+                    os.unlink(file)
         else:
             journal.say("warning", f"mail not taken: {subject}: {error}")
             if file and error.permanent:
@@ -65,8 +62,15 @@ def _send(
     except WatchdogError as error:
         journal.say("warning", f"mail not sent, {len(entries)} waiting: {error}")
         for file, entry in zip(files, entries):
-            if file and clock.utc() - float(entry.get("utc", 0)) > GIVE_UP:
+            if file and clock.utc() - _written(entry) > GIVE_UP:
                 _bury(file, paths)
+    except Exception as error:  # never its text: it may quote a password
+        journal.say("error", f"the sender failed with {type(error).__name__}; {len(entries)} alerts wait")
+
+
+def _written(entry: dict[str, Any]) -> float:
+    moment = entry.get("utc")
+    return float(moment) if isinstance(moment, (int, float)) else 0.0
 
 
 def _load(file: str, paths: Paths) -> dict[str, Any] | None:

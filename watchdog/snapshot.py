@@ -35,6 +35,7 @@ def load(path: str) -> Snapshot:
         if found["boot"] != clock.boot_id():
             passed = max(0.0, clock.utc() - float(found["saved_utc"]))
             memory = policy.shifted(memory, clock.now() - float(found["saved_boot"]) - passed)
+        memory = policy.sane(memory, clock.now())
         bot = None if found["bot"] is None else Identity(*found["bot"])
         if bot is not None and not all(isinstance(v, kind) for v, kind in zip(bot, (int, int, str, bool))):
             raise TypeError("bot")

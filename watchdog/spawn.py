@@ -106,13 +106,13 @@ def open_output(paths: list[str]) -> tuple[int, str]:
 
 
 def trim_output(path: str) -> None:
-    """Rotate by copy and truncate, since the bot keeps the file open. Best effort."""
+    """Rotate by copy and truncate, since the bot keeps the file open; the last 10 MB are kept. Best effort."""
     try:
         if os.stat(path).st_size < OUT_LIMIT:
             return
-        import shutil
-
-        shutil.copyfile(path, f"{path}.1")
+        with open(path, "rb") as file, open(f"{path}.1", "wb") as copy:
+            file.seek(-OUT_LIMIT, os.SEEK_END)
+            copy.write(file.read(OUT_LIMIT))
         os.truncate(path, 0)
     except OSError:
         pass

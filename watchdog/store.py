@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-_RECORD = 1024
+_RECORD = 2048
 """Bytes of an in-place record: far below a page, so that a full disk and a crash leave the old one or the new one."""
 
 
@@ -44,12 +44,13 @@ def load(path: str) -> dict[str, Any] | None:
 def record(path: str, document: dict[str, Any]) -> None:
     """Write a short JSON object in place, durably, and so also on a full disk once the file is there. Raises OSError.
 
-    Values that do not fit into the record are cut.
+    Words that people wrote are cut where they do not fit.
     """
-    fitting = {key: value[:120] if isinstance(value, str) else value for key, value in document.items()}
+    fitting = {key: value[:160] if isinstance(value, str) else value for key, value in document.items()}
     text = json.dumps(fitting).encode()
+    words = [key for key in ("by", "owner", "reason") if isinstance(fitting.get(key), str)]
     while len(text) >= _RECORD:
-        longest = max((key for key in fitting if isinstance(fitting[key], str)), key=lambda key: len(fitting[key]))
+        longest = max(words, key=lambda key: len(fitting[key]))
         fitting[longest] = fitting[longest][: len(fitting[longest]) // 2]
         text = json.dumps(fitting).encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

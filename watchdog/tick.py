@@ -9,10 +9,10 @@ import os
 import time
 
 from . import config, control, instance, locks
-from .errors import BusyError
+from .errors import BusyError, ConfigError
 from .states import ExitCode
 
-SETTLE = 3.0
+SETTLE = 4.0
 """Seconds that a tick waits for another tick to become the guard."""
 
 
@@ -21,7 +21,7 @@ def answers(environ: dict[str, str], files: list[str]) -> bool:
     values, _ = config.gather(environ, files)
     app_dir = config.locate_app_dir(values)
     here = instance.locate(config.locate_script(values, app_dir))
-    return os.path.exists(here.control_socket) and control.ask(here.control_socket, {"verb": "ping"}, 2.0) is not None
+    return control.ask(here.control_socket, {"verb": "ping"}, 2.0) is not None
 
 
 def become_guard(settings: config.Config, foreground: bool, replace: bool, debug: bool) -> int:
@@ -40,17 +40,16 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
     launch.seal()
     lock = locks.inherited(here.guard_lock)
     old = retire(here, journal) if replace and lock is None else None
+    observer = wedged.Observer(settings, here, places, journal)
     end = time.monotonic() + SETTLE
     while lock is None:
-        lock = locks.acquire(here.guard_lock)
+        lock = _acquire(here)
         if lock is not None:
             break
         answer = control.ask(here.control_socket, {"verb": "ping"}, 2.0)
         if answer and answer.get("pid") != old:
             return 0
-        found = wedged.replaceable(here, places)
-        if found:
-            wedged.end(found, journal)
+        if observer.relieve():
             end = time.monotonic() + SETTLE
         elif time.monotonic() > end:
             other = wedged.holder(here)
@@ -65,7 +64,7 @@ def retire(here: instance.Instance, journal: object) -> int | None:
 
     Raises BusyError when it will not go.
     """
-    from . import ladder, wedged
+    from . import heir, ladder, wedged
     from .identity import identify
     from .journal import Journal
 
@@ -85,9 +84,17 @@ def retire(here: instance.Instance, journal: object) -> int | None:
     finally:
         os.close(pidfd)
     assert isinstance(journal, Journal)
+    heir.disinherit(here)
     if "guard" in _words(found.pid) and wedged.end(found, journal):
         return found.pid
     raise BusyError(f"PID {found.pid} holds {here.guard_lock} and does not leave")
+
+
+def _acquire(here: instance.Instance) -> int | None:
+    try:
+        return locks.acquire(here.guard_lock)
+    except OSError as error:
+        raise ConfigError(f"no lock {here.guard_lock}: {error.strerror}; nothing is started without one") from None
 
 
 def _words(pid: int) -> list[str]:
@@ -114,7 +121,7 @@ def _stay(
         journal.console = False
     try:
         os.chdir("/")
-        Guard(settings, here, places, journal).run(ready)
+        Guard(settings, here, places, journal, lock).run(ready)
     except Exception as error:
         journal.event(
             "guard-crashed", f"the guard ended by an error of its own: {type(error).__name__}: {error}", "error"

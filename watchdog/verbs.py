@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from typing import Any, Callable
 
 from . import clock, control, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
 from .cli import Context
-from .errors import UsageError, WatchdogError
+from .errors import BusyError, UsageError, WatchdogError
 from .states import State, status_exit_code
 
-LONGEST_MAINTENANCE = 30 * 86400.0
+ALERT_TEST = 60
+"""Seconds for one test mail."""
 
 
 def act(context: Context) -> int:
@@ -124,7 +126,7 @@ def maintenance(context: Context) -> int:
         try:
             if arguments.switch == "on":
                 seconds = logs.duration(arguments.span)
-                if seconds > LONGEST_MAINTENANCE:
+                if seconds > wish.LONGEST:
                     raise UsageError(f"--for {arguments.span}: 30 days at most; `stop` has no end")
                 wish.write_maintenance(here, context.by, arguments.reason, seconds)
             else:
@@ -165,6 +167,8 @@ def alert_test(context: Context) -> int:
     detail = {"last_exit": None, "bot_out": None}
     entry = outbox.write_entry(context.config, "test", "Alerts of this bot arrive here.", detail)
     failures: list[mail.DeliveryError] = []
+    signal.signal(signal.SIGALRM, _too_slow)
+    signal.alarm(ALERT_TEST)
     mail.deliver(settings, [entry], lambda _, error: failures.append(error) if error else None)
     if failures:
         raise failures[0]
@@ -173,6 +177,10 @@ def alert_test(context: Context) -> int:
         {"verb": "alert-test", "ok": True, "exit_code": 0, "message": text}, f"📧 {context.config.name}: {text}"
     )
     return 0
+
+
+def _too_slow(_number: int, _frame: object) -> None:
+    raise WatchdogError(f"the mail server has not taken the test mail within {ALERT_TEST} s")
 
 
 def send(context: Context) -> int:
@@ -201,35 +209,49 @@ def retire(context: Context) -> int:
 
 
 def purge(context: Context) -> list[str]:
-    """Remove the state, and the locks too when holding them proves that nobody needs them; what had to stay."""
+    """Remove the state, and the locks too when holding them proves that nobody needs them; what had to stay.
+
+    Raises BusyError, having removed nothing, when somebody acts on the bot.
+    """
     here = context.instance
     if not os.path.isdir(here.directory):
-        _remove_state(context)
         return []
     guard = locks.acquire(here.guard_lock)
+    if guard is None:
+        raise BusyError(f"another process holds {here.guard_lock}: nothing was removed; try again in a moment")
     bot = locks.acquire(here.bot_lock)
     try:
-        running = bot is None or identity.look(context.config, here, None).bot is not None
-        keep = running or guard is None
+        seen = identity.look(context.config, here, None)
+        keep = bot is None or seen.bot is not None or seen.unknown is not None
         _remove_state(context)
         if not keep:
             shutil.rmtree(here.directory, ignore_errors=True)
-            parent = os.path.dirname(here.directory)
-            if not os.listdir(parent):
-                os.rmdir(parent)
+            _sweep(here)
     finally:
         for descriptor in (guard, bot):
             if descriptor is not None:
                 os.close(descriptor)
-    if not keep:
-        return []
-    return [path for path in (here.bot_lock, here.guard_lock, here.desired) if os.path.exists(path)]
+    return [path for path in (here.bot_lock, here.guard_lock, here.heir_lock, here.desired) if os.path.exists(path)]
+
+
+def _sweep(here: instance.Instance) -> None:
+    """Remove what earlier real paths of the same script left, and the base directory when it is empty."""
+    base = os.path.dirname(here.directory)
+    for old in wish.earlier(here):
+        held = [locks.acquire(os.path.join(old, name)) for name in ("guard.lock", "bot.lock")]
+        if None not in held:
+            shutil.rmtree(old, ignore_errors=True)
+        for descriptor in held:
+            if descriptor is not None:
+                os.close(descriptor)
+    if not os.listdir(base):
+        os.rmdir(base)
 
 
 def _remove_state(context: Context) -> None:
     paths, here = context.paths, context.instance
     shutil.rmtree(paths.outbox, ignore_errors=True)
-    names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out]
+    names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out, f"{paths.state_dir}/error-told"]
     names += [f"{paths.events_file}{suffix}" for suffix in ("", ".1", ".2", ".3")]
     names += [here.control_socket, here.notify_socket, here.maintenance]
     for name in names:

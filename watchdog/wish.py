@@ -9,6 +9,9 @@ from typing import NamedTuple
 from . import clock, store
 from .instance import Instance
 
+LONGEST = 30 * 86400.0
+"""Seconds that maintenance may last at most; `stop` has no end."""
+
 STOPPED = "stopped"
 RUN = "run"
 
@@ -38,7 +41,10 @@ class Maintenance(NamedTuple):
 
 
 def read_desired(instance: Instance) -> Desired:
-    """The recorded wish; ``run`` where nothing was ever said. A damaged record still counts as the word it contains."""
+    """The recorded wish; ``run`` where nothing was ever said. A damaged record still counts as the word it contains.
+
+    Raises OSError when the record is there and cannot be read: then nobody knows what the operator wants.
+    """
     try:
         found = store.load(instance.desired)
     except ValueError:
@@ -56,25 +62,38 @@ def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
 
 
 def inherit(instance: Instance) -> None:
-    """Take over the wish of an earlier instance of the same script path, as after a deploy that moved a symbolic link.
+    """Take over the word said to an earlier instance of the same script path, as after a deploy that moved a symbolic link.
 
-    The instance directory follows the script's real path; the operator's word must not get lost on the way.
+    The instance directory follows the script's real path; the operator's word must not get lost on the way. Best
+    effort. A blank record is left behind as well, so that a first `stop` on a full disk has a place to be written to.
     """
     if os.path.exists(instance.desired):
         return
-    base = os.path.dirname(instance.directory)
-    found: list[tuple[str, str]] = []
-    for name in os.listdir(base):
-        with contextlib.suppress(ValueError):
-            record = store.load(os.path.join(base, name, "desired")) or {}
-            if record.get("script") == instance.script[-120:] and isinstance(record.get("since"), str):
-                found.append((record["since"], name))
-    for name in [name for _, name in sorted(found)[-1:]]:
+    for old in earlier(instance)[-1:]:
         for file in ("maintenance", "desired"):
             with contextlib.suppress(OSError, ValueError):
-                taken = store.load(os.path.join(base, name, file))
+                taken = store.load(os.path.join(old, file))
                 if taken:
                     store.record(os.path.join(instance.directory, file), taken)
+                    os.unlink(os.path.join(old, file))
+    if not os.path.exists(instance.desired):
+        with contextlib.suppress(OSError):
+            store.record(instance.desired, {"desired": RUN, "script": instance.script[-120:]})
+
+
+def earlier(instance: Instance) -> list[str]:
+    """Other instance directories of the same script path, the one with the newest record last."""
+    base = os.path.dirname(instance.directory)
+    found: list[tuple[float, str]] = []
+    for name in os.listdir(base):
+        directory = os.path.join(base, name)
+        for file in ("desired", "maintenance"):
+            with contextlib.suppress(OSError, ValueError):
+                path = os.path.join(directory, file)
+                record = store.load(path) or {}
+                if directory != instance.directory and record.get("script") == instance.script[-120:]:
+                    found.append((os.stat(path).st_mtime, directory))
+    return list(dict.fromkeys(directory for _, directory in sorted(found)))
 
 
 def read_maintenance(instance: Instance) -> Maintenance | None:
@@ -83,16 +102,14 @@ def read_maintenance(instance: Instance) -> Maintenance | None:
     Within one boot the end is measured on the boot clock, so that a changed wall clock neither ends nor prolongs it.
     """
     try:
-        found = store.load(instance.maintenance)
-    except ValueError:
+        found = store.load(instance.maintenance) or {}
+        span = float(found.get("span", 0))
+        same_boot = found.get("boot") == clock.boot_id()
+        until, now = (found["until_boot"], clock.now()) if same_boot else (found["until_utc"], clock.utc())
+        remaining = min(float(until) - now, span)  # a wall clock that fell back makes it no longer than it was meant
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    if not found or not isinstance(found.get("until_utc"), (int, float)):
-        return None
-    if found.get("boot") == clock.boot_id() and isinstance(found.get("until_boot"), (int, float)):
-        remaining = found["until_boot"] - clock.now()
-    else:
-        remaining = found["until_utc"] - clock.utc()
-    if remaining <= 0:
+    if not 0 < remaining <= LONGEST:
         return None
     return Maintenance(
         _text(found, "owner") or "unknown",
@@ -111,6 +128,8 @@ def write_maintenance(instance: Instance, owner: str, reason: str, seconds: floa
             "owner": owner,
             "reason": reason,
             "since": clock.stamp(),
+            "span": seconds,
+            "script": instance.script[-120:],
             "until_utc": clock.utc() + seconds,
             "until_boot": clock.now() + seconds,
             "boot": clock.boot_id(),
@@ -130,8 +149,5 @@ def _text(found: dict[str, object], key: str) -> str | None:
 
 
 def _mentions_stop(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return STOPPED.encode() in file.read(4096)
-    except OSError:
-        return False
+    with open(path, "rb") as file:
+        return STOPPED.encode() in file.read(4096)
