@@ -136,6 +136,19 @@ def test_two_bots_on_one_host_do_not_disturb_each_other(lab: Lab, checkout: Path
     two.reset()
 
 
+def test_a_login_as_the_bots_own_user_needs_no_sudo_rule_and_takes_an_old_one_away(site: Site) -> None:
+    rule = "/etc/sudoers.d/dca-watchdog-dcaTrader"
+    site.deploy()
+    site.lab.exec(site.host, ["test", "-f", rule])
+    site.lab.exec(site.host, ["sh", "-c", "echo 'trader ALL=NOPASSWD: ALL' > /etc/sudoers.d/test"])
+    try:
+        assert site.deploy(ansible_user="trader").changed == 1
+        assert site.lab.exec(site.host, ["test", "-e", rule], check=False).returncode == 1
+        assert site.deploy(ansible_user="trader").changed == 0
+    finally:
+        site.lab.exec(site.host, ["rm", "/etc/sudoers.d/test"])
+
+
 def test_two_bots_with_one_name_on_one_host_are_refused(lab: Lab, checkout: Path, tmp_path: Path) -> None:
     entries = {"one": {}, "two": {"watchdog_app_dir": "/home/trader/otherTrader"}}
     inventory = write_inventory(tmp_path / "inventory.yml", lab, entries)
@@ -199,3 +212,48 @@ def test_a_release_whose_guard_does_not_come_up_takes_the_host_back(site: Site) 
         assert site.status()["guard"]["answers"]
     finally:
         source.write_text(good)
+
+
+@pytest.fixture
+def kill_user_processes(lab: Lab) -> Iterator[None]:
+    """A host whose logind ends a user's processes at logout."""
+    folder = "/etc/systemd/logind.conf.d"
+    lab.exec("bot1", ["mkdir", "-p", folder])
+    lab.exec("bot1", ["sh", "-c", f"printf '[Login]\\nKillUserProcesses=yes\\n' > {folder}/kill.conf"])
+    lab.exec("bot1", ["systemctl", "restart", "systemd-logind"])
+    yield
+    lab.exec("bot1", ["rm", "-r", folder])
+    lab.exec("bot1", ["systemctl", "restart", "systemd-logind"])
+
+
+@pytest.mark.fault("F47")
+def test_a_host_that_ends_processes_at_logout_is_told_of_and_lingering_keeps_the_guard(
+    kill_user_processes: None, without_root: Site
+) -> None:
+    site = without_root
+    assert "loginctl enable-linger trader" in site.deploy("--check").output
+    site.lab.exec(site.host, ["loginctl", "enable-linger", "trader"])
+    try:
+        assert "enable-linger" not in site.deploy().output
+        before = site.status()
+        sessions = site.lab.exec(site.host, ["loginctl", "list-sessions", "--no-legend"]).stdout.splitlines()
+        mine = [line.split()[0] for line in sessions if "trader" in line.split()]
+        assert mine != []
+        site.lab.exec(site.host, ["loginctl", "terminate-session", *mine])
+        after = site.status()
+        assert after["pid"] == before["pid"]
+        assert after["guard"] == before["guard"]
+    finally:
+        site.lab.exec(site.host, ["loginctl", "disable-linger", "trader"])
+
+
+@pytest.mark.fault("F47")
+def test_the_end_of_the_login_session_leaves_guard_and_bot_of_a_system_deployment_alone(
+    kill_user_processes: None, site: Site
+) -> None:
+    site.deploy()
+    before = site.status()
+    site.lab.exec(site.host, ["loginctl", "terminate-user", "ops"])
+    after = site.status()
+    assert after["pid"] == before["pid"]
+    assert after["guard"] == before["guard"]

@@ -54,13 +54,12 @@ class Door(NamedTuple):
         tool = shutil.which("systemd-run", path="/usr/bin:/bin")
         if tool is None or not os.path.isdir("/run/systemd/system"):
             return ()
-        command = (tool, "--scope", "--quiet", "--collect", f"--description=watchdog of {self.layout.name}")
-        if self.layout.system:
-            return command if os.geteuid() == 0 and run([*command, "true"], timeout=10).code == 0 else ()
-        runtime = f"/run/user/{self.user.uid}"
-        if kills_user_processes() and lingers(self.user) and os.path.exists(f"{runtime}/bus"):
-            return ("/usr/bin/env", f"XDG_RUNTIME_DIR={runtime}", *command[:1], "--user", *command[1:])
-        return ()
+        command = [tool, "--scope", "--quiet", "--collect", f"--description=watchdog of {self.layout.name}"]
+        if not self.layout.system:
+            if not (kills_user_processes() and lingers(self.user)):
+                return ()
+            command = ["/usr/bin/env", f"XDG_RUNTIME_DIR=/run/user/{self.user.uid}", tool, "--user", *command[1:]]
+        return tuple(command) if run([*command, "true"], timeout=10).code == 0 else ()
 
 
 def answer(result: Result) -> dict[str, Any] | None:

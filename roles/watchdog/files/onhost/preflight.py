@@ -55,6 +55,7 @@ def main(arguments: dict[str, Any]) -> dict[str, Any]:
         problems += _name_problems(layout, bot, user)
         found = rivals.find(bot, user, sorted(_table_owners(user, login, layout)), _own_name())
         problems += [_rival_problem(rival) for rival in found if not (rival.retirable and arguments["retire_old"])]
+    sudo_rule = layout.system and login not in {user.name, "root"} and bool(_visudo())
     return {
         "problems": problems,
         "notes": _notes(arguments, user, login),
@@ -70,7 +71,8 @@ def main(arguments: dict[str, Any]) -> dict[str, Any]:
         "folders": wanted_folders(layout, user),
         "settings_digest": open_digest(layout),
         "rivals": [rival._asdict() for rival in found],
-        "sudo_rule": layout.system and login not in {user.name, "root"} and bool(_visudo()),
+        "sudo_rule": sudo_rule,
+        "stale_sudo_rule": layout.system and not sudo_rule and os.path.exists(layout.sudoers_file),
         "visudo": _visudo(),
         "cron_entry": _cron_entry(layout, user),
     }
