@@ -115,7 +115,7 @@ def read_pid_file(path: str) -> int | None:
 
 
 def _heads(matched: list[Identity], known: Identity | None) -> list[Identity]:
-    """The main processes among those that match: a bot's children share its argv, but have it as ancestor or session."""
+    """The main processes among those that match: children share a bot's argv, but have it as ancestor or session."""
     numbers = {one.pid for one in matched}
     if known and known.own_session and known.alive():
         numbers.add(known.pid)
@@ -252,7 +252,8 @@ def _veto(config: Config, known: Identity | None) -> str | None:
     if procfs.owner(pid) == os.geteuid() and _python(procfs.executable(pid)) and _retitled(words):
         found = procfs.stat(pid)
         if found and found.state not in "ZX" and _written_after(config.pid_file, found.start):
-            return f"{config.pid_file} names PID {pid} ({words[0][:40]}), which may be the bot: remove the file if it is not"
+            title = words[0][:40]
+            return f"{config.pid_file} names PID {pid} ({title}), which may be the bot: remove the file if it is not"
         return None
     try:
         os.kill(pid, 0)

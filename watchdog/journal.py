@@ -58,10 +58,10 @@ class Journal:
         if wanted:
             try:
                 print(f"{_MARKS[level]} {text}", file=sys.stderr, flush=True)
-            except (OSError, ValueError):
-                self.console = False
             except UnicodeEncodeError:
                 print(text.encode("ascii", "replace").decode(), file=sys.stderr, flush=True)
+            except (OSError, ValueError):
+                self.console = False
 
 
 def clean(text: str) -> str:

@@ -78,13 +78,13 @@ class Ladder:
         return [Identity(pid, start, self.main.boot, False) for pid, start in members if start >= self.main.start]
 
     def _begin(self, targets: list[Identity], grace: float) -> None:
-        self.deadline = clock.now() + grace
         for target in targets:
             descriptor = open_pidfd(target)
             if descriptor is not None:
                 self._targets[descriptor] = target
                 _send(descriptor, signal.SIGTERM)
                 _send(descriptor, signal.SIGCONT)  # a stopped process does not see TERM (signal(7))
+        self.deadline = clock.now() + (grace if self._targets else 0.0)
 
     def _drop(self, descriptor: int) -> int:
         del self._targets[descriptor]

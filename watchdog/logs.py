@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import select
 import time
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import IO, Callable
 
 from .errors import UsageError, WatchdogError
@@ -47,21 +47,21 @@ def written_at(line: str, local: bool = True) -> float | None:
     if not found:
         return None
     year, month, day, hour, minute = (int(part) for part in found.groups()[:5])
-    second = int(found[6] or 0)
     try:
-        if found[8] is None and local:
-            base = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
-        else:
-            import calendar
-
-            base = float(calendar.timegm((year, month, day, hour, minute, second)))
-            if found[8] and found[8] != "Z":
-                digits = found[8].replace(":", "")
-                shift = int(digits[1:3]) * 3600 + int(digits[3:5]) * 60
-                base -= shift if digits[0] == "+" else -shift
+        moment = datetime(year, month, day, hour, minute, int(found[6] or 0), tzinfo=_zone(found[8], local))
+        return moment.timestamp() + float(f"0.{found[7] or 0}")
     except (ValueError, OverflowError):
         return None
-    return base + float(f"0.{found[7] or 0}")
+
+
+def _zone(text: str | None, local: bool) -> timezone | None:
+    if text is None:
+        return None if local else timezone.utc
+    if text == "Z":
+        return timezone.utc
+    digits = text.replace(":", "")
+    shift = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    return timezone(shift if digits[0] == "+" else -shift)
 
 
 def pattern(text: str | None) -> Callable[[str], bool]:
@@ -99,29 +99,42 @@ def follow(
 ) -> None:
     """Show lines as they come, over rotation too, until interrupted or (``until_eof``) until stdin closes."""
     rest = b""
-    inode = _inode(path)
+    file = _open_at(path, position)
     while True:
-        if until_eof and _stdin_closed(_PAUSE):
-            return
-        if not until_eof:
-            time.sleep(_PAUSE)
-        data = b""
-        with contextlib.suppress(OSError):
-            current = _inode(path)
-            size = os.stat(path).st_size
-            if current != inode or size < position:
-                inode, position, rest = current, 0, b""
-            if size > position:
-                with open(path, "rb") as file:
-                    file.seek(position)
-                    data = file.read(_CHUNK)
-        position += len(data)
+        data = file.read(_CHUNK) if file else b""
         *lines, rest = (rest + data).split(b"\n")
         rest = rest[-_LONGEST:]
         for line in lines:
             text = line[:_LONGEST].decode("utf-8", "replace")
             if wanted(text):
                 show(text)
+        if data:
+            continue
+        if until_eof and _stdin_closed(_PAUSE):
+            return
+        if not until_eof:
+            time.sleep(_PAUSE)
+        if file and os.fstat(file.fileno()).st_size < file.tell():  # truncated: it begins anew
+            file.seek(0)
+            rest = b""
+        if (file is None or _inode(path) not in (None, os.fstat(file.fileno()).st_ino)) and not _more(file):
+            if file:
+                file.close()
+            file, rest = _open_at(path, 0), b""
+
+
+def _more(file: IO[bytes] | None) -> bool:
+    """True while a renamed file still holds something that was not read."""
+    return file is not None and os.fstat(file.fileno()).st_size > file.tell()
+
+
+def _open_at(path: str, position: int) -> IO[bytes] | None:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - it stays open as long as it is followed
+        file.seek(position)
+    except OSError:
+        return None
+    return file
 
 
 def printable(line: str) -> str:
@@ -131,8 +144,10 @@ def printable(line: str) -> str:
 
 def _from_the_end(file: IO[bytes], size: int, count: int, wanted: Callable[[str], bool]) -> list[str]:
     chosen: list[str] = []
-    for line in _backwards(file, size):
-        if len(chosen) >= count:
+    lines = _backwards(file, size)
+    while len(chosen) < count:
+        line = next(lines, None)
+        if line is None:
             break
         text = line[:_LONGEST].decode("utf-8", "replace")
         if wanted(text):

@@ -80,7 +80,7 @@ class Outbox:
             self.deliver()
 
     def alert_seldom(self, text: str) -> None:
-        """An alert about ourselves: the same one not twice within SELDOM, also over the processes that come after us."""
+        """An alert about ourselves: the same one not twice within SELDOM, by whichever process."""
         marker = os.path.join(self._paths.state_dir, "error-told")
         with contextlib.suppress(OSError, ValueError):
             with open(marker, encoding="utf-8") as file:

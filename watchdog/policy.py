@@ -324,7 +324,7 @@ def settle_at(memory: Memory) -> float | None:
 
 
 def sane(memory: Memory, now: float) -> Memory:
-    """The same memory with no deadline beyond the ladder's last rung and no past in the future, whatever a file said."""
+    """The same memory with no deadline beyond the last rung and no past in the future, whatever a file said."""
 
     def past(at: float | None) -> float | None:
         return None if at is None or at != at else min(at, now)

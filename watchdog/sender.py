@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Any
 
-from . import clock, locks, mail, outbox
+from . import clock, locks, mail, outbox, store
 from .config import Config
 from .errors import WatchdogError
 from .journal import Journal
@@ -75,16 +75,10 @@ def _written(entry: dict[str, Any]) -> float:
 
 def _load(file: str, paths: Paths) -> dict[str, Any] | None:
     try:
-        with open(file, encoding="utf-8") as stream:
-            entry = json.load(stream)
-        if isinstance(entry, dict):
-            return entry
-    except FileNotFoundError:
+        return store.load(file)
+    except ValueError:
+        _bury(file, paths)
         return None
-    except (OSError, ValueError):
-        pass
-    _bury(file, paths)
-    return None
 
 
 def _bury(file: str, paths: Paths) -> None:

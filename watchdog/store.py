@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from typing import Any
 
 _RECORD = 2048
 """Bytes of an in-place record: far below a page, so that a full disk and a crash leave the old one or the new one."""
+
+
+_LARGEST = 1 << 20
 
 
 def replace(path: str, document: dict[str, Any]) -> None:
@@ -27,11 +32,21 @@ def replace(path: str, document: dict[str, Any]) -> None:
         raise
 
 
+def read(path: str) -> bytes:
+    """The first megabyte of a regular file; anything else, such as a FIFO, which would block us, is an OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
 def load(path: str) -> dict[str, Any] | None:
     """The JSON object in a file; None when there is no file. Raises ValueError when it is not a JSON object."""
     try:
-        with open(path, "rb") as file:
-            document = json.loads(file.read(1 << 20))
+        document = json.loads(read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

@@ -62,7 +62,7 @@ def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
 
 
 def inherit(instance: Instance) -> None:
-    """Take over the word said to an earlier instance of the same script path, as after a deploy that moved a symbolic link.
+    """Take over the word said to an earlier instance of the same script path, as when a deploy moved a symbolic link.
 
     The instance directory follows the script's real path; the operator's word must not get lost on the way. Best
     effort. A blank record is left behind as well, so that a first `stop` on a full disk has a place to be written to.
@@ -149,5 +149,4 @@ def _text(found: dict[str, object], key: str) -> str | None:
 
 
 def _mentions_stop(path: str) -> bool:
-    with open(path, "rb") as file:
-        return STOPPED.encode() in file.read(4096)
+    return STOPPED.encode() in store.read(path)
