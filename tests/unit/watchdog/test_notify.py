@@ -1,0 +1,147 @@
+"""READY=1 counts from the bot's own PID, and the kernel says whose it is."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.watchdog.parts import Sleepers, first_line
+from watchdog import identity, locks, paths
+from watchdog.config import Config
+from watchdog.engine import Bot
+from watchdog.guard import Guard
+from watchdog.instance import Instance
+from watchdog.journal import Journal
+from watchdog.notify import Listener
+from watchdog.states import State
+
+SAY = """
+import os, socket, sys, time
+def say(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s: s.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+print("up", flush=True)
+for line in sys.stdin:
+    word, _, text = line.strip().partition(" ")
+    if word == "child" and os.fork() == 0:
+        say(text); os._exit(0)
+    if word == "say": say(text)
+    print("said", flush=True)
+"""
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[Listener]:
+    found = Listener(str(tmp_path / "notify.sock"))
+    yield found
+    found.close()
+
+
+def bot(sleepers: Sleepers, address: str) -> subprocess.Popen[str]:
+    """A bot that speaks when it is told to."""
+    environment = {**os.environ, "NOTIFY_SOCKET": address}
+    return sleepers.python("-c", SAY, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+
+
+def tell(process: subprocess.Popen[str], words: str) -> None:
+    """Make it speak."""
+    assert process.stdin is not None
+    process.stdin.write(words + "\n")
+    process.stdin.flush()
+    assert first_line(process) == "said"
+
+
+def heard(listener: Listener) -> list[tuple[int, str]]:
+    """The next messages."""
+    assert select.select([listener.socket], [], [], 10)[0]
+    return listener.messages()
+
+
+def test_the_kernel_says_who_speaks(sleepers: Sleepers, listener: Listener, tmp_path: Path) -> None:
+    process = bot(sleepers, str(tmp_path / "notify.sock"))
+    tell(process, "say READY=1")
+    assert heard(listener) == [(process.pid, "READY=1")]
+    tell(process, "child READY=1")
+    (found,) = heard(listener)
+    assert found[1] == "READY=1" and found[0] != process.pid
+
+
+def test_a_message_may_have_several_lines_and_any_bytes(listener: Listener, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        for data in (b"STATUS=up\nREADY=1\n", b"\xff\xfe\0", b"", b"x" * 10_000, b"MAINPID=1"):
+            client.sendto(data, str(tmp_path / "notify.sock"))
+    found = [line for pid, line in listener.messages() if pid == os.getpid()]
+    assert found[:2] == ["STATUS=up", "READY=1"] and found[-1] == "MAINPID=1"
+    assert all(len(line) <= 4096 for line in found)
+    assert listener.messages() == []
+
+
+def test_a_flood_is_taken_in_portions(listener: Listener, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        sent = 0
+        try:
+            while sent < 150:
+                client.sendto(b"x", str(tmp_path / "notify.sock"))
+                sent += 1
+        except BlockingIOError:
+            pass
+    found = 0
+    while portion := len(listener.messages()):
+        assert portion <= 100
+        found += portion
+    assert found == sent > 0
+
+
+def test_a_path_too_long_for_an_address_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with pytest.raises(OSError, match="too long"):
+        Listener(str(folder / "notify.sock"))
+
+
+def test_the_socket_is_for_its_owner_and_goes_with_the_listener(tmp_path: Path) -> None:
+    path = tmp_path / "notify.sock"
+    path.write_text("left over")
+    found = Listener(str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    found.close()
+    assert not path.exists()
+
+
+def test_only_the_bot_itself_can_end_its_start_grace(
+    sleepers: Sleepers, config: Config, instance: Instance, journal: Journal
+) -> None:
+    lock = locks.acquire(instance.guard_lock)
+    assert lock is not None
+    guard = Guard(config, instance, paths.of(config, instance), journal, lock)
+    assert guard.notify is not None
+    try:
+        process = bot(sleepers, instance.notify_socket)
+        stranger = bot(sleepers, instance.notify_socket)
+        who = identity.identify(process.pid, own_session=True)
+        assert who is not None
+        guard.engine.known = who
+        guard.engine.bot = Bot(who, os.pidfd_open(who.pid), False, False)
+        guard.engine.memory = guard.engine.memory._replace(phase=State.STARTING)
+        for speaker, words in ((stranger, "say READY=1"), (process, "child READY=1"), (process, "say READY=10")):
+            tell(speaker, words)
+            assert select.select([guard.notify.socket], [], [], 10)[0]
+            guard._notified(guard.notify)
+            assert guard.engine.memory.phase is State.STARTING, words
+        tell(process, "say READY=1")
+        assert select.select([guard.notify.socket], [], [], 10)[0]
+        guard._notified(guard.notify)
+        assert guard.engine.memory.phase is State.RUNNING
+        assert guard.engine.bot is not None and guard.engine.bot.verified
+    finally:
+        guard.engine.close()
+        guard.notify.close()
+        if guard.server:
+            guard.server.close()
+        os.close(lock)
