@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from typing import NamedTuple
 
-from . import clock, exits, host, identity, ladder, locks, pidfile, policy, procfs, snapshot, spawn, wish
+from . import clock, exits, host, identity, ladder, policy, procfs, snapshot, spawn, wish
+from .claim import Claim, Finding
 from .config import Config
 from .desk import Desk, View, result
 from .identity import Identity
@@ -28,8 +28,8 @@ RECHECK = 10.0
 DUPLICATE_SCAN = 30.0
 """Seconds between looks for a second bot while one runs."""
 
-CONTENTION = 2.0
-"""Seconds that an unidentified process may hold the bot's lock until it is reported (`run` does for an instant)."""
+MOMENT = 0.05
+"""Seconds until the next look while somebody unidentified holds the bot's lock."""
 
 
 class Bot(NamedTuple):
@@ -65,12 +65,11 @@ class Engine:
         self._last_exit: dict[str, object] | None = None
         self._recorder = Recorder(config, paths, journal, alert)
         self._desk = Desk()
+        self._claim = Claim(config, instance)
         self._ladder: ladder.Ladder | None = None
-        self._lock: int | None = None
         self._verify_at: float | None = None
         self._recheck_at: float | None = None
         self._scan_at: float | None = None
-        self._contended_since: float | None = None
         self._effects: list[policy.Action] = []
         self._wanted = True
         self._yielding = False
@@ -134,7 +133,7 @@ class Engine:
             self._ladder.close()
         self._ladder = None
         self._forget()
-        self._release()
+        self._claim.release()
 
     # The operator ----------------------------------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class Engine:
         elif self._ladder is None and self.bot and verb in ("stop", "restart"):
             self._stop_bot()
         elif self.bot is None:
-            self._contended_since = None
+            self._claim.look_anew()
             self._converge()
         self._finish()
 
@@ -189,41 +188,26 @@ class Engine:
             if self.bot or self._ladder:
                 return
             self._recheck_at = clock.now() + RECHECK
-            if self.moved():
+            if self.instance.moved():
                 return
-            try:
-                free = self._take_lock()
-            except OSError as error:
-                self._feed(policy.Unclear(f"no lock: {self.instance.bot_lock}: {error.strerror}"))
+            found = self._claim.examine(self.known, patient=self.memory.phase is not State.UNKNOWN)
+            if found.bot is None:
+                self._act_on(found)
                 return
-            if not free:
-                if not self._contended():
-                    return
-                continue
-            self._contended_since = None
-            seen = identity.look(self.config, self.instance, self.known)
-            if seen.bot:
-                if self._adopt(seen.bot, "without the lock, probably started by hand"):
-                    self._report_others(seen.others)
-                    return
-            elif seen.leftovers:
-                self._clear_leftovers()
-                return
-            elif seen.unknown:
-                self._feed(policy.Unclear(seen.unknown))
-                self._release()
-                return
-            else:
-                self._vacant()
+            if self._adopt(found.bot, found.text):
+                self._report_others(found.others)
                 return
 
-    def moved(self) -> bool:
-        """True when the script has another real path by now, as after a deploy that moved a symbolic link.
-
-        Its locks are elsewhere then: whoever acts on the bot begins anew there.
-        """
-        script = self.config.script
-        return os.path.exists(script) and pidfile.instance_dir(script) != self.instance.directory
+    def _act_on(self, found: Finding) -> None:
+        if found.kind == "vacant":
+            self._vacant()
+        elif found.kind == "leftovers":
+            self._clear_leftovers()
+        elif found.kind == "wait":
+            self._recheck_at = clock.now() + MOMENT
+        else:
+            self._feed(policy.Unclear(found.text))
+            self._claim.release()
 
     def _obey(self) -> None:
         """A `stop` that was recorded past us, by a verb that could not reach us, counts too."""
@@ -244,21 +228,21 @@ class Engine:
             wanted = wish.read_desired(self.instance).wanted
         except OSError as error:
             self._feed(policy.Unclear(f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"))
-            self._release()
+            self._claim.release()
             return
         due = self.memory.next_start is None or clock.now() >= self.memory.next_start
         event = policy.Vacant(
             wanted=wanted,
             maintenance=not asked and wish.read_maintenance(self.instance) is not None,
-            shutting_down=wanted and due and host.shutting_down(thorough=self._orderly_exit()),
-            script=script_signature(self.config.script),
+            shutting_down=wanted and due and host.shutting_down(thorough=self._last is not None and self._last.orderly),
+            script=spawn.signature(self.config.script),
         )
         actions = self._feed(event)
         if any(isinstance(action, policy.Start) for action in actions):
             self._spawn(asked)
         else:
             self._recorder.remove_stale_pid_file()
-            self._release()
+            self._claim.release()
 
     def _forgive(self) -> None:
         """On the operator's word the counters begin anew, once per operation and after every death was counted."""
@@ -278,46 +262,13 @@ class Engine:
         self._record_exit(exits.Exit(None, None, text))
         self._feed(self._death(None, text, 0.0 if since is None else clock.now() - since, since is not None))
 
-    def _take_lock(self) -> bool:
-        """B1. Raises OSError when no lock can be had at all: then nothing may be started."""
-        if self._lock is None:
-            self._lock = locks.acquire(self.instance.bot_lock)
-        return self._lock is not None
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _contended(self) -> bool:
-        """Somebody holds the bot's lock. True when it is worth another try at once."""
-        pids = [pid for pid in locks.holders(self.instance.bot_lock) if pid != os.getpid()]
-        found = identity.among(pids, self.config, self.instance, self.known)
-        if found:
-            return not self._adopt(found, "it holds the bot's lock")
-        if pids and identity.are_leftovers(pids, self.known):
-            self._clear_leftovers()
-            return False
-        now = clock.now()
-        if self._contended_since is None:
-            self._contended_since = now
-        if self.memory.phase is not State.UNKNOWN and now - self._contended_since < CONTENTION:
-            self._recheck_at = now + 0.05
-            return False
-        self._contended_since = None
-        names = (
-            ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids) or "a process nobody can see"
-        )
-        self._feed(policy.Unclear(f"{names} holds {self.instance.bot_lock} and is not known to be the bot"))
-        return False
-
     # B4 to B6 --------------------------------------------------------------------------------------------------------
 
     def _spawn(self, operator: bool) -> None:
-        assert self._lock is not None
+        assert self._claim.descriptor is not None
         out, out_path = spawn.open_output([self.paths.bot_out, self.paths.spare_bot_out])
         try:
-            pid = spawn.start(self.config, self.instance, self._lock, out, self.notify)
+            pid = spawn.start(self.config, self.instance, self._claim.descriptor, out, self.notify)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             text = f"could not be started: {error.strerror or error}{where}"
@@ -327,7 +278,7 @@ class Engine:
             return
         finally:
             os.close(out)
-        self._release()
+        self._claim.release()
         found = identity.identify(pid, own_session=True)
         if found is None:  # a zombie already; it stays one until we reap it, so its number is safe
             dead = procfs.stat(pid)
@@ -373,7 +324,7 @@ class Engine:
         self.known = found
         fresh = known and self.memory.phase is State.STARTING
         self.bot = Bot(found, pidfd, False, not fresh)
-        self._recheck_at = self._contended_since = None
+        self._recheck_at = None
         if fresh:  # its guard died during the start: finish the verification
             self._verify_at = clock.now() + max(0.0, self.config.start_grace - uptime)
         else:
@@ -401,7 +352,7 @@ class Engine:
 
     def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> policy.Died:
         number = (self.known.pid if self.known else None) if pid == -1 else pid
-        return policy.Died(number, code, text, uptime, verified, script_signature(self.config.script))
+        return policy.Died(number, code, text, uptime, verified, spawn.signature(self.config.script))
 
     def _stop_bot(self) -> None:
         assert self.bot is not None
@@ -478,24 +429,10 @@ class Engine:
 
     def _view(self) -> View:
         bot = self.bot
-        unsettled = self._ladder is not None or self._contended_since is not None
+        unsettled = self._ladder is not None or self._claim.contended
         return View(
             self.memory, bot.identity.pid if bot else None, bool(bot and bot.verified), unsettled, self._spawned_at
         )
 
     def _record_exit(self, ended: exits.Exit) -> None:
         self._last, self._last_exit = ended, ended.document()
-
-    def _orderly_exit(self) -> bool:
-        """False for deaths that no shutdown causes (SIGKILL, a crash): the restart does not wait for an answer then."""
-        last = self._last
-        return last is not None and last.signal in (None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def script_signature(path: str) -> str:
-    """Changes when the bot's script is replaced or edited; empty when it is missing."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ""
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"

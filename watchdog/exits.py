@@ -24,6 +24,11 @@ class Exit(NamedTuple):
     signal: int | None
     text: str
 
+    @property
+    def orderly(self) -> bool:
+        """False for deaths that no shutdown of the host causes, such as SIGKILL and crashes."""
+        return self.signal in (None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
     def document(self) -> dict[str, Any]:
         """The JSON object that ``status`` shows as ``last_exit``."""
         return {"time": clock.stamp(), "code": self.code, "signal": self.signal, "text": self.text}

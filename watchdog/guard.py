@@ -123,7 +123,7 @@ class Guard:
 
     def _chores(self) -> None:
         now = clock.now()
-        if self.engine.moved():  # the heir begins anew at the script's new real path
+        if self.instance.moved():  # the heir begins anew at the script's new real path
             self._leaving, self._keep_heir = "the bot's script has moved", True
             return
         if now >= self._beat_at:

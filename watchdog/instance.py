@@ -35,6 +35,13 @@ class Instance(NamedTuple):
     control_socket: str
     notify_socket: str
 
+    def moved(self) -> bool:
+        """True when the script has another real path by now, as after a deploy that moved a symbolic link.
+
+        Its locks are elsewhere then: whoever acts on the bot begins anew there.
+        """
+        return os.path.exists(self.script) and pidfile.instance_dir(self.script) != self.directory
+
 
 def locate(script: str) -> Instance:
     """Name the directory, touching nothing. Raises ConfigError for a user without a home."""

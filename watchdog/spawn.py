@@ -88,6 +88,15 @@ def _ours(key: str) -> bool:
     return key.startswith(("SMTP_", "ALERT_EMAIL_", "WATCHDOG_"))
 
 
+def signature(path: str) -> str:
+    """Changes when the bot's script is replaced or edited; empty when it is missing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+
 def open_output(paths: list[str]) -> tuple[int, str]:
     """The bot's stdout and stderr: the first of these files that can be appended to, at the worst /dev/null.
 
