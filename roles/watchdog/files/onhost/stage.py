@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import compileall
+import gzip
 import hashlib
+import io
 import json
 import os
 import py_compile
@@ -11,6 +13,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import zlib
 from typing import Any
 
 from .layout import Layout
@@ -48,7 +51,9 @@ def unpack(archive: str, release: str, releases: str) -> None:
     """Put the archive's one folder into `releases`, whole or not at all, and check that it is what its name says."""
     scratch = tempfile.mkdtemp(prefix=".unpack-", dir=releases)
     try:
-        with tarfile.open(archive, "r:gz") as packed:
+        with gzip.open(archive) as stream:
+            whole = io.BytesIO(stream.read())  # to its end, where gzip has the checksum
+        with tarfile.open(fileobj=whole, mode="r:") as packed:
             for member in packed.getmembers():
                 _write(packed, member, release, scratch)
         folder = os.path.join(scratch, release)
@@ -57,7 +62,7 @@ def unpack(archive: str, release: str, releases: str) -> None:
         precompile(folder)
         shutil.rmtree(os.path.join(releases, release), ignore_errors=True)
         os.rename(folder, os.path.join(releases, release))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise StageError(f"cannot unpack {release} into {releases}: {error}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
