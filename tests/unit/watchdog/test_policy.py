@@ -149,12 +149,24 @@ def test_a_restart_while_the_breaker_is_open_is_no_news_until_it_has_held() -> N
     told = len(story.alerts)
     story.run(HEALTHY - 1)
     assert len(story.alerts) == told
-    story.tick(5)
+    assert story.memory.breaker
+    story.tick(WINDOW)
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
     assert not story.memory.breaker
     assert story.noted("recovered")
     story.tick(5 * HOUR)
     assert len(story.alerts) == told + 1
+
+
+def test_a_bot_that_dies_every_eleven_minutes_is_a_crash_loop_too() -> None:
+    story = Story()
+    for _ in range(100):
+        story.run(HEALTHY + 60)
+        story.now += story.die(HEALTHY + 60)
+        assert story.vacant()
+    assert story.memory.breaker
+    assert len(story.said("failed")) == 1
+    assert len(story.alerts) <= 7, "a hundred deaths are no hundred mails"
 
 
 def test_a_crash_loop_that_goes_on_with_short_lives_is_not_told_again() -> None:
@@ -506,7 +518,8 @@ def test_an_adopted_bot_that_has_long_been_healthy_settles_the_past() -> None:
     story = Story()
     story.crash_loop(BREAKER)
     told = len(story.alerts)
-    story.feed(policy.Adopted(4711, "started by hand", HEALTHY + 1, False))
+    story.now += WINDOW
+    story.feed(policy.Adopted(4711, "started by hand", WINDOW, False))
     assert not story.memory.breaker
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
 

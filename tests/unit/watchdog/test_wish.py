@@ -110,9 +110,10 @@ def test_the_word_follows_a_script_whose_real_path_was_moved_by_a_deploy(
     old, new = two_places(folder, folder / "current" / "a-folder-with-a-rather-long-name" / "src" / "main_app.py")
     wish.write_desired(old, wish.STOPPED, by, reason)
     wish.write_maintenance(old, by, reason, HOUR)
+    before = wish.read_desired(old)
     wish.inherit(new)
-    assert wish.read_desired(new) == wish.read_desired(old)
-    assert not wish.read_desired(new).wanted
+    assert wish.read_desired(new) == before
+    assert not before.wanted
     assert wish.read_maintenance(new) is not None
 
 
@@ -232,7 +233,7 @@ def test_a_wall_clock_that_fell_back_over_a_reboot_does_not_stretch_maintenance_
 def test_maintenance_without_owner_or_reason_is_still_maintenance(
     instance: Instance, virtual_clock: VirtualClock
 ) -> None:
-    put(instance.maintenance, {"until_utc": virtual_clock.wall_seconds + 60})
+    put(instance.maintenance, {"until_utc": virtual_clock.wall_seconds + 60, "span": 3600})
     found = wish.read_maintenance(instance)
     assert found is not None
     assert (found.owner, found.reason, found.since) == ("unknown", "", "")
