@@ -186,11 +186,10 @@ def _names_script(words: list[str], directory: str | None, script: str) -> bool:
     if found.kind == "script":
         return _same_file(os.path.join(directory, found.name), script)
     relative = found.name.replace(".", "/")
-    return any(
-        _same_file(os.path.join(directory, folder, relative + ending), script)
-        for folder in ("", "src")
-        for ending in (".py", "/__main__.py")
-    )
+    places = [os.path.join(directory, folder, relative) for folder in ("", "src")]
+    candidates = [place + ending for place in places for ending in ("/__main__.py", ".py")]
+    first = next((path for path in candidates if os.path.exists(path)), None)
+    return first is not None and _same_file(first, script)
 
 
 def _same_file(one: str, other: str) -> bool:

@@ -86,12 +86,24 @@ def last_lines(path: str, count: int, wanted: Callable[[str], bool], since: floa
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             if since is None:
-                return _from_the_end(file, size, count, wanted), size
+                lines = _from_the_end(file, size, count, wanted)
+                return _before(path, count - len(lines), wanted) + lines, size
             file.seek(0)
-            lines = deque((line for line in _since(file, size, since) if wanted(line)), maxlen=count)
+            recent = deque((line for line in _since(file, size, since) if wanted(line)), maxlen=count)
     except OSError as error:
         raise WatchdogError(f"cannot read {path}: {error.strerror}; is the bot writing its log there?") from None
-    return list(lines), size
+    return list(recent), size
+
+
+def _before(path: str, missing: int, wanted: Callable[[str], bool]) -> list[str]:
+    """What the file before the last rotation has, where the new one is still short."""
+    if missing <= 0:
+        return []
+    try:
+        with open(f"{path}.1", "rb") as older:
+            return _from_the_end(older, older.seek(0, os.SEEK_END), missing, wanted)
+    except OSError:
+        return []
 
 
 def follow(
