@@ -5,6 +5,7 @@
 or at the end: the reference from which a test takes its points.
 """
 
+import inspect
 import os
 import runpy
 import signal
@@ -28,7 +29,9 @@ def main() -> None:
         return line
 
     def call(frame: types.FrameType, event: str, argument: object) -> object:
-        return line if frame.f_code.co_filename.startswith(package) else None
+        code = frame.f_code
+        within = code.co_flags & inspect.CO_OPTIMIZED and code.co_filename.startswith(package)  # not while importing
+        return line if within else None
 
     def arm(number: int, frame: object) -> None:
         nonlocal counting

