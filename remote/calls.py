@@ -16,7 +16,8 @@ from .hosts import Host
 from .parallel import Job
 from .session import Completed, LocalSession, Session, SshSession
 from .ssh_auth import Secrets
-from .ssh_connection import Dialer, Gateways
+from .ssh_connection import Dialer
+from .ssh_gateway import Gateways
 from .ssh_options import SshOptions, resolve, ssh_arguments
 
 _FOREVER = 10.0 * 365 * 86400
@@ -46,15 +47,9 @@ class Caller:
     def __init__(self, settings: CallSettings, request: Request) -> None:
         self._settings = settings
         self._request = request
-        self._gateways = Gateways()
+        self._gateways = Gateways(settings.connect_timeout)
         self._agent = os.environ.get("SSH_AUTH_SOCK") or None
-        self._dialer = Dialer(
-            self._gateways,
-            base=settings.base,
-            hop_limit=settings.connect_timeout,
-            agent=self._agent,
-            secrets=settings.secrets,
-        )
+        self._dialer = Dialer(self._gateways, settings.secrets)
 
     def call(self, job: Job) -> Answer:
         """The agent's answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -14,6 +15,9 @@ from .ssh_options import SshOptions
 from .text import clean
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_LAST_WORDS = 0.3  # seconds that a failing proxy gets to say why
+# Lines of OpenSSH that say more than the last one does ("Host key verification failed.", "stdio forwarding failed").
+_TELLING = ("strict checking", "open failed", "Permission denied", "administratively prohibited")
 _DEAD_PEER_MS = 30_000
 """A followed host that acknowledges nothing for so long is gone (TCP_USER_TIMEOUT, Linux)."""
 
@@ -56,29 +60,42 @@ def connect_tcp(options: SshOptions, deadline: Deadline) -> socket.socket:
 
 
 class ProxyProcess:
-    """A running ProxyCommand. Unlike Paramiko's own, its end is noticed at once instead of spinning until a timeout."""
+    """A command whose input and output are the stream (ProxyCommand, ``ssh -W``).
 
-    def __init__(self, command: str) -> None:
+    Unlike with Paramiko's own, the end of the command is noticed at once instead of by spinning until a timeout.
+    """
+
+    def __init__(self, argv: list[str]) -> None:
         self.socket, theirs = socket.socketpair()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         with theirs:
-            self._process = subprocess.Popen(  # as ssh(1) does it
-                ["/bin/sh", "-c", f"exec {command}"],
+            self._process = subprocess.Popen(
+                argv,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=self._errors,
-                start_new_session=True,
+                env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
+                start_new_session=True,  # no terminal to ask at, no Ctrl-C before we close it
             )
-        threading.Thread(target=self._process.wait, daemon=True).start()  # reaps it whenever it ends
+        self._reaper = threading.Thread(target=self._process.wait, daemon=True)
+        self._reaper.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the command has ended."""
+        return not self._reaper.is_alive()
 
     def complaint(self) -> str:
-        """The last line it has written to its standard error."""
+        """What the command has to say about its failure: the most telling line of its standard error."""
+        self._reaper.join(_LAST_WORDS)
         self._errors.seek(0)
-        lines = self._errors.read(65536).decode(errors="replace").strip().splitlines()
-        return clean(lines[-1]) if lines else ""
+        text = self._errors.read(65536).decode(errors="replace")
+        lines = [clean(line) for line in text.splitlines() if line.strip(" \t\r@")]
+        telling = [line for line in lines if any(word in line for word in _TELLING)]
+        return (telling or lines or [""])[-1]
 
     def close(self) -> None:
         """End it. It sees the end of its input as well as a TERM."""
         self.socket.close()
-        if self._process.poll() is None:
+        if not self.ended:
             self._process.terminate()

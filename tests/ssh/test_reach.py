@@ -6,15 +6,26 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.ssh.bots import Door
 from tests.ssh.checkout import ROOT, Checkout
 from tests.ssh.conftest import MakeDoor, MakeSshd
-from tests.ssh.sshd import Sshd, free_port
+from tests.ssh.sshd import Sshd, free_port, make_key
+
+
+def until(found: Callable[[], bool]) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
 
 BOUNDED = 30  # seconds: a few of its own and room for a busy machine; without a bound it would be minutes
 
@@ -123,15 +134,13 @@ def test_ctrl_c_while_waiting_names_who_has_not_answered_and_exits_130(
     process = subprocess.Popen(
         checkout.argv("status"), cwd=ROOT, env=checkout.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while not (bot.calls() and slow.calls()):
-        assert process.poll() is None
-        time.sleep(0.02)
-    time.sleep(0.2)
+    until(lambda: bool(bot.calls() and slow.calls()))
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert b"no answer yet from slow" in err
+    assert b"interrupted; no answer yet from " in err
+    assert b"slow: look with `fab status`" in err
     assert b"Traceback" not in err
     assert time.monotonic() - began < 5
 
@@ -160,7 +169,7 @@ def test_the_jump_hosts_key_is_verified_too(checkout: Checkout, jump: Sshd, sshd
     checkout.trust(sshd.known_hosts_line())
     done = checkout.fab("status")
     assert done.code == 4, done
-    assert f"bot: jump host gate: host key of {jump.listed_name} is not known" in done.err
+    assert f"bot: jump host gate: No ED25519 host key is known for {jump.listed_name}" in done.err
     assert "Accepted publickey" not in jump.log()
     assert bot.calls() == []
 
@@ -184,8 +193,57 @@ def test_many_hosts_share_one_connection_to_the_jump_host_and_one_failure(
     jump.freeze()
     done = checkout.fab("-t", "2", "status")
     assert done.code == 4
-    assert done.err.count("jump host gate: 127.0.0.1:") == 12, done
+    assert done.err.count("jump host gate: ") == 12, done
     assert done.seconds < BOUNDED
+
+
+def test_a_changed_key_of_the_jump_host_is_refused(
+    checkout: Checkout, jump: Sshd, sshd: Sshd, bot: Door, tmp_path: Path
+) -> None:
+    kind, data = make_key(tmp_path / "somebody").with_suffix(".pub").read_text().split()[:2]
+    checkout.trust(sshd.known_hosts_line(), f"{jump.listed_name} {kind} {data}\n")
+    checkout.ssh_config.write_text(checkout.ssh_config.read_text() + "  StrictHostKeyChecking no\n")
+    done = checkout.fab("status")
+    assert done.code == 4, done
+    assert f"jump host gate: Host key for {jump.listed_name} has changed" in done.err
+    assert bot.calls() == []
+
+
+def test_a_chain_of_jump_hosts_is_followed_and_each_is_verified(
+    checkout: Checkout, jump: Sshd, make_sshd: MakeSshd, sshd: Sshd, bot: Door
+) -> None:
+    inner, innermost = make_sshd("inner"), make_sshd("innermost")
+    known = [server.known_hosts_line() for server in (sshd, jump, inner, innermost)]
+    checkout.trust(*known)
+    hop = f"{inner.user}@{inner.address}:{inner.port}"
+    keys = f"Host 127.0.0.1\n  IdentityFile {checkout.key}\n  UserKnownHostsFile {checkout.known_hosts}\n"
+    checkout.ssh_config.write_text(checkout.ssh_config.read_text() + keys)
+    chain = f"gate,{hop},ssh://{innermost.user}@{innermost.address}:{innermost.port}"
+    arguments = {"ansible_ssh_common_args": f"{checkout.common_args} -J {chain}"}
+    checkout.write_inventory({"bot": checkout.host(sshd, bot.variables, arguments)})
+    done = checkout.fab("status")
+    assert done.code == 0, done
+    for server in (jump, inner, innermost):
+        assert "Accepted publickey" in server.log()
+    for missing, server in ((known[1], jump), (known[2], inner), (known[3], innermost)):
+        checkout.trust(*(line for line in known if line != missing))
+        done = checkout.fab("status")
+        assert done.code == 4, done
+        assert f"host key is known for {server.listed_name} and you have requested strict checking" in done.err
+
+
+def test_a_killed_fab_leaves_no_connection_to_the_jump_host(checkout: Checkout, jump: Sshd, bot: Door) -> None:
+    bot.script("status", "sleep 600\n")
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))  # short: a socket's path has 104 bytes at most
+    environment = {**checkout.environment, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(checkout.argv("status"), cwd=ROOT, env=environment)
+    until(lambda: bool(bot.calls()))
+    assert jump.children()
+    process.kill()
+    process.wait()
+    until(lambda: not jump.children())
+    until(lambda: not list(temporary.iterdir()))
+    temporary.rmdir()
 
 
 def test_a_jump_host_that_cannot_reach_the_target_says_so(
@@ -238,10 +296,7 @@ def test_a_local_command_that_hangs_is_ended(checkout: Checkout, local: Door) ->
     assert done.code == 4, done
     assert "no answer within 1 s" in done.err
     pid = int((checkout.folder / "pid").read_text())
-    end = time.monotonic() + 5
-    while os.path.exists(f"/proc/{pid}/exe"):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: not os.path.exists(f"/proc/{pid}/exe"))
 
 
 def test_a_missing_local_door_is_a_row(checkout: Checkout, local: Door) -> None:
