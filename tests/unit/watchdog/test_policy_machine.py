@@ -174,6 +174,7 @@ class Life(RuleBasedStateMachine):
         self.feed(policy.Adopted(pid, "started by hand", age, False))
         assert self.memory.phase is State.RUNNING
         self.unknown = self.held_for = None
+        self.failed_told = [kind for kind in self.failed_told if kind != "asks not to be"]  # a hold that was ended
         if not self.memory.breaker and not self.memory.failure_told:
             self.failed_told.clear()
 
