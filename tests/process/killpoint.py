@@ -1,7 +1,7 @@
 """Run the agent and have the kernel kill it, at once and for good, when it makes a chosen system call.
 
-``python killpoint.py NUMBER LOW -- ARGUMENTS`` runs ``python -m watchdog ARGUMENTS``. The process that makes system call
-NUMBER with LOW as the lower half of its first argument (``any``: whatever it is) dies as of SIGKILL, before the call.
+``python killpoint.py NUMBER -- ARGUMENTS`` runs ``python -m watchdog ARGUMENTS``. The process that makes system call
+NUMBER dies as of SIGKILL, before the call.
 A seccomp filter does it (seccomp(2), SECCOMP_RET_KILL_PROCESS): exact, without a debugger, and without slowing down
 anything else. Children inherit the filter, so choose a call that only the agent makes.
 """
@@ -18,7 +18,7 @@ SECCOMP_MODE_FILTER = 2
 KILL_PROCESS = 0x80000000
 ALLOW = 0x7FFF0000
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
-NUMBER_AT, FIRST_ARGUMENT_AT = 0, 16  # struct seccomp_data
+NUMBER_AT = 0  # in struct seccomp_data
 
 
 def instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -26,18 +26,14 @@ def instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("HBBI", code, yes, no, value)
 
 
-def forbid(number: int, low: "int | None") -> None:
+def forbid(number: int) -> None:
     """Install the filter in this process and all that come from it."""
-    program = [instruction(LOAD, NUMBER_AT)]
-    if low is None:
-        program += [instruction(EQUAL, number, 0, 1)]
-    else:
-        program += [
-            instruction(EQUAL, number, 0, 3),
-            instruction(LOAD, FIRST_ARGUMENT_AT),
-            instruction(EQUAL, low, 0, 1),
-        ]
-    program += [instruction(RETURN, KILL_PROCESS), instruction(RETURN, ALLOW)]
+    program = [
+        instruction(LOAD, NUMBER_AT),
+        instruction(EQUAL, number, 0, 1),
+        instruction(RETURN, KILL_PROCESS),
+        instruction(RETURN, ALLOW),
+    ]
     code = ctypes.create_string_buffer(b"".join(program))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -49,8 +45,8 @@ def forbid(number: int, low: "int | None") -> None:
 
 
 if __name__ == "__main__":
-    chosen, first, _, *words = sys.argv[1:]
+    chosen, _, *words = sys.argv[1:]
     sys.argv = ["watchdog", *words]
     sys.path[0] = os.environ["PYTHONPATH"]
-    forbid(int(chosen), None if first == "any" else int(first))
+    forbid(int(chosen))
     runpy.run_module("watchdog", run_name="__main__", alter_sys=True)

@@ -1,8 +1,8 @@
 """Run the agent and kill it with SIGKILL at the n-th line of its own code that it comes to for the first time.
 
-``python linekill.py N COUNT_FILE [now|armed] -- ARGUMENTS`` runs ``python -m watchdog ARGUMENTS``. Counting begins at once
-(``now``) or at SIGUSR1 (``armed``). With N = 0 nobody is killed and the number of lines is in COUNT_FILE after SIGUSR2
-or at the end: the reference from which a test takes its points.
+``python linekill.py N COUNT_FILE [now|armed] -- ARGUMENTS`` runs ``python -m watchdog ARGUMENTS``. Counting begins at
+once (``now``) or at SIGUSR1 (``armed``). With N = 0 nobody is killed and the number of lines is in COUNT_FILE after
+SIGUSR2 or at the end: the reference from which a test takes its points.
 """
 
 import inspect

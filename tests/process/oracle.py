@@ -59,25 +59,27 @@ def runs(pid: int, script: Path) -> bool:
     text = read(pid, "cmdline")
     if os.fsencode(script.stem) not in text:
         return False
-    words = [os.fsdecode(part) for part in text.split(b"\0")[:-1]]
     try:
         program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
         folder = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return False
-    if not program.startswith("python"):
-        return False
+    named = _program([os.fsdecode(part) for part in text.split(b"\0")[:-1]])
+    return program.startswith("python") and named is not None and Path(folder, named).resolve() == script
+
+
+def _program(words: list[str]) -> str | None:
     rest = iter(words[1:])
     for word in rest:
         if word in ("-X", "-W"):
             next(rest, "")
         elif word == "-m":
-            return Path(folder, *next(rest, "").split(".")).with_suffix(".py").resolve() == script
+            return next(rest, "").replace(".", "/") + ".py"
         elif word in ("-", "-c"):
-            return False
+            return None
         elif not word.startswith("-"):
-            return Path(folder, word).resolve() == script
-    return False
+            return word
+    return None
 
 
 def lock_holders(path: Path) -> list[int]:
@@ -162,9 +164,9 @@ class Sampler(threading.Thread):
         for pid in now:
             age = self._age.get(pid, 0)
             self._age[pid] = age + 1
-            if pid in self._seen or age < self.YOUNG or age % self.SELDOM == 0:
-                if runs(pid, self.script) and alive(pid):
-                    matched.append(pid)
+            due = pid in self._seen or age < self.YOUNG or age % self.SELDOM == 0
+            if due and runs(pid, self.script) and alive(pid):
+                matched.append(pid)
         for gone in self._age.keys() - set(now):
             del self._age[gone]
         heads = [pid for pid in matched if self._is_head(pid, matched)]

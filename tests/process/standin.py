@@ -27,9 +27,8 @@ def main():
         from pidfile import create_pid_file
 
         create_pid_file(behaviour.get("pid_path"))
-    if not behaviour.get("may_overlap"):
-        trade()
-    start_children(behaviour)
+    market = None if behaviour.get("may_overlap") else trade()
+    start_children(behaviour, market)
     for line in behaviour.get("say", []):
         print(line, flush=True)
     if behaviour.get("flood"):
@@ -68,25 +67,25 @@ def read_behaviour(life):
 
 def trade():
     """Hold the market lock for as long as this process lives."""
-    global market
-    market = open(os.path.join(PROJECT, "market.lock"), "w")
+    market = os.open(os.path.join(PROJECT, "market.lock"), os.O_RDWR | os.O_CREAT, 0o644)
     for _ in range(20):  # the kernel closes a dead bot's files one by one
         try:
             fcntl.flock(market, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return market
         except BlockingIOError:
             time.sleep(0.01)
-    note("overlaps", "two bots trade: PID %d is the second" % os.getpid())
+    note("overlaps", f"two bots trade: PID {os.getpid()} is the second")
+    return market
 
 
-def start_children(behaviour):
+def start_children(behaviour, market):
     """Children that outlive the bot: ``fork`` keeps every descriptor, ``sleep`` is an ordinary program."""
     kind = behaviour.get("child")
     if kind == "fork":
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour.get("child_ignores_term") else signal.SIG_DFL)
-            market.close()
+            os.close(market)
             time.sleep(3600)
         note("children", str(pid))
     elif kind == "sleep":

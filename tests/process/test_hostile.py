@@ -1,4 +1,4 @@
-"""Rubbish on the socket, in the files and from the bot: nothing of it ends the guard, starts twice or steers a terminal."""
+"""Rubbish on the socket, in the files and from the bot: it ends no guard, starts nothing twice, steers no terminal."""
 
 from __future__ import annotations
 
@@ -27,13 +27,26 @@ def client(world: World) -> Iterator[socket.socket]:
 
 
 RUBBISH = {
-    "words": b"hello\n", "binary": bytes(range(256)) + b"\n", "a list": b"[1, 2]\n", "a number": b"7\n", "null": b"null\n",
-    "an empty line": b"\n", "an empty object": b"{}\n", "an unknown verb": b'{"verb": "explode"}\n', "a verb of the wrong type": b'{"verb": [1]}\n',
-    "an object as verb": b'{"verb": {"a": 1}}\n', "deep nesting": b"[" * 60_000 + b"\n", "half a line": b'{"verb": "st',
-    "a megabyte in one line": b"x" * 1_000_000, "NUL bytes": b"\0" * 5000 + b"\n", "two requests": b'{"verb":"ping"}\n{"verb":"ping"}\n',
-    "odd types": b'{"verb": "ping", "by": {"x": 1}, "reason": null}\n', "NaN": b'{"verb": NaN}\n', "bad UTF-8": b'{"verb": "\xff\xfe"}\n',
+    "words": b"hello\n",
+    "binary": bytes(range(256)) + b"\n",
+    "a list": b"[1, 2]\n",
+    "a number": b"7\n",
+    "null": b"null\n",
+    "an empty line": b"\n",
+    "an empty object": b"{}\n",
+    "an unknown verb": b'{"verb": "explode"}\n',
+    "a verb of the wrong type": b'{"verb": [1]}\n',
+    "an object as verb": b'{"verb": {"a": 1}}\n',
+    "deep nesting": b"[" * 60_000 + b"\n",
+    "half a line": b'{"verb": "st',
+    "a megabyte in one line": b"x" * 1_000_000,
+    "NUL bytes": b"\0" * 5000 + b"\n",
+    "two requests": b'{"verb":"ping"}\n{"verb":"ping"}\n',
+    "odd types": b'{"verb": "ping", "by": {"x": 1}, "reason": null}\n',
+    "NaN": b'{"verb": NaN}\n',
+    "bad UTF-8": b'{"verb": "\xff\xfe"}\n',
     "a lone surrogate": b'{"verb": "start", "by": "\\ud800", "reason": "\\udfff"}\n',
-}  # fmt: skip
+}
 
 
 def test_rubbish_on_the_control_socket_harms_nobody(world: World) -> None:
@@ -77,13 +90,29 @@ def test_a_client_that_never_reads_its_answer_does_not_block_the_guard(world: Wo
         assert world.ok("check", "--json", timeout=10).code == 0
 
 
+def state(saved_boot: str = "1", saved_utc: str = "1", memory: str = "{}", bot: str = "null") -> bytes:
+    return (
+        f'{{"version":1,"boot":"x","saved_boot":{saved_boot},"saved_utc":{saved_utc},"memory":{memory},"bot":{bot},'
+        f'"last_exit":null}}'
+    ).encode()
+
+
 STATES = {
-    "empty": b"", "words": b"garbage", "a list": b"[]", "null": b"null", "truncated": None, "newer": b'{"version": 99}',
-    "binary": bytes(range(256)), "wrong types": b'{"version": 1, "boot": 7, "memory": [], "bot": 3}', "deep": b"[" * 100_000,
-    "wild numbers": b'{"version":1,"boot":"x","saved_boot":1e400,"saved_utc":-1,"memory":{"failures":[1e999]},"bot":null,"last_exit":null}',
-    "a wild PID": b'{"version":1,"boot":"x","saved_boot":1,"saved_utc":1,"memory":{},"bot":[-1,0,"x",true],"last_exit":null}',
-    "an unknown phase": b'{"version":1,"boot":"x","saved_boot":1,"saved_utc":1,"memory":{"phase":"dancing"},"bot":null,"last_exit":null}',
-}  # fmt: skip
+    "empty": b"",
+    "words": b"garbage",
+    "a list": b"[]",
+    "null": b"null",
+    "truncated": None,
+    "newer": b'{"version": 99}',
+    "binary": bytes(range(256)),
+    "wrong types": b'{"version": 1, "boot": 7, "memory": [], "bot": 3}',
+    "deep": b"[" * 100_000,
+    "wild numbers": state(
+        saved_boot="1e400", saved_utc="-1", memory='{"failures":[1e999],"next_start":1e308,"attempt":-9}'
+    ),
+    "a wild PID": state(bot='[-1,0,"x",true]'),
+    "an unknown phase": state(memory='{"phase":"dancing"}'),
+}
 
 
 @pytest.mark.fault("F74")
@@ -163,9 +192,14 @@ def test_a_log_directory_that_cannot_be_used_hinders_no_restart(world: World, wh
 
 
 ALERTS = {
-    "empty": b"", "half": b"{", "a list": b"[]", "bad UTF-8": b"\xff\xfe", "nothing in it": b"{}",
-    "wrong types": b'{"subject": 7, "body": null, "utc": "x", "id": []}', "infinite time": b'{"subject": "s", "body": "b", "utc": 1e999}',
-}  # fmt: skip
+    "empty": b"",
+    "half": b"{",
+    "a list": b"[]",
+    "bad UTF-8": b"\xff\xfe",
+    "nothing in it": b"{}",
+    "wrong types": b'{"subject": 7, "body": null, "utc": "x", "id": []}',
+    "infinite time": b'{"subject": "s", "body": "b", "utc": 1e999}',
+}
 
 
 @pytest.mark.fault("F74")

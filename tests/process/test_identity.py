@@ -195,13 +195,8 @@ def test_a_recorded_pid_with_another_start_time_is_another_process(world: World)
 
 @pytest.mark.fault("F11")
 def test_a_zombie_is_not_a_running_bot(world: World) -> None:
-    parent = world.spawn(
-        [
-            world.python,
-            "-c",
-            f"import os, time\nif not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})\ntime.sleep(3600)",
-        ]
-    )
+    text = f"if not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})"
+    parent = world.spawn([world.python, "-c", f"import os, time\n{text}\ntime.sleep(3600)"])
     pid = world.until_bot()
     os.kill(pid, 9)
     oracle.until(lambda: (found := oracle.stat(pid)) and found.state == "Z", "a zombie that its parent does not bury")

@@ -43,7 +43,7 @@ def after_the_kill(world: World) -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_a_start_that_is_killed_at_a_system_call_never_becomes_two(world: World, call: str, verb: str) -> None:
     words = ["guard", "--foreground"] if verb == "guard" else [verb]
-    argv = [world.python, str(HERE / "killpoint.py"), str(CALLS[call]), "any", "--", *words]
+    argv = [world.python, str(HERE / "killpoint.py"), str(CALLS[call]), "--", *words]
     process = world.spawn(argv)
     if call in ("bind", "listen", "chmod", "pwrite64") and verb == "check":
         assert process.wait(20) in (0, -signal.SIGSYS), "a pass without sockets and beat may not come by"
@@ -60,7 +60,7 @@ def test_a_start_that_is_killed_at_a_system_call_never_becomes_two(world: World,
 def test_a_guard_killed_between_spawn_and_pid_file_leaves_one_bot_that_is_adopted(world: World) -> None:
     if not CALLS:
         pytest.skip(f"no system call numbers for {platform.machine()}")
-    argv = [world.python, str(HERE / "killpoint.py"), str(CALLS["rename"]), "any", "--", "guard", "--foreground"]
+    argv = [world.python, str(HERE / "killpoint.py"), str(CALLS["rename"]), "--", "guard", "--foreground"]
     process = world.spawn(argv)
     assert process.wait(20) == -signal.SIGSYS
     pid = world.until_bot()
@@ -94,7 +94,7 @@ def test_a_pass_killed_at_any_line_never_makes_two_bots(world: World) -> None:
         return traced(world, line, "now", "check")
 
     assert a_pass(0).wait(60) == 0
-    total = int((world.folder / "count").read_text())
+    total = int((world.folder / "count").read_text()) * 95 // 100  # not each pass comes by each line
     assert total > 300
     for line in points(total, 12):
         process = a_pass(line)

@@ -51,12 +51,27 @@ def of_our_parent(world: World) -> None:
 
 
 ODD = {
-    "empty": text(b""), "zero": text(b"0\n"), "minus one": text(b"-1\n"), "one": text(b"1\n"), "huge": text(b"9" * 40),
-    "beyond any PID": text(b"4194305"), "binary": text(bytes(range(256))), "two PIDs": text(b"322993229932299"),
-    "words": text(b"pid=12\n"), "CRLF": text(b"12345\r\n"), "trailing space": text(b" 12345  \n\n"), "a megabyte": text(b"1" * 1_000_000),
-    "unicode digits": text("١٢٣".encode()), "underscore": text(b"1_000"), "directory": directory, "FIFO": fifo,
-    "dangling link": dangling, "link to a file": link_to_a_file, "unreadable": unreadable, "of the test itself": of_our_parent,
-}  # fmt: skip
+    "empty": text(b""),
+    "zero": text(b"0\n"),
+    "minus one": text(b"-1\n"),
+    "one": text(b"1\n"),
+    "huge": text(b"9" * 40),
+    "beyond any PID": text(b"4194305"),
+    "binary": text(bytes(range(256))),
+    "two PIDs": text(b"322993229932299"),
+    "words": text(b"pid=12\n"),
+    "CRLF": text(b"12345\r\n"),
+    "trailing space": text(b" 12345  \n\n"),
+    "a megabyte": text(b"1" * 1_000_000),
+    "unicode digits": text("١٢٣".encode()),
+    "underscore": text(b"1_000"),
+    "directory": directory,
+    "FIFO": fifo,
+    "dangling link": dangling,
+    "link to a file": link_to_a_file,
+    "unreadable": unreadable,
+    "of the test itself": of_our_parent,
+}
 
 
 @pytest.mark.fault("F09")

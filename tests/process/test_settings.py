@@ -73,11 +73,22 @@ def test_a_wrong_setting_is_named_with_exit_78(world: World, name: str, value: s
 
 @pytest.mark.parametrize(
     "words",
-    [("frobnicate",), ("status", "--frob"), ("logs", "--lines", "many"), ("logs", "--source", "bot"), ("maintenance", "perhaps"),
-     ("maintenance", "on", "--for", "soon"), ("logs", "--grep", "("), ("logs", "--since", "yesterday-ish"), ("logs", "-n", "-1"),
-     ("stat",), ("start", "extra"), ("--config",)],
+    [
+        ("frobnicate",),
+        ("status", "--frob"),
+        ("logs", "--lines", "many"),
+        ("logs", "--source", "bot"),
+        ("maintenance", "perhaps"),
+        ("maintenance", "on", "--for", "soon"),
+        ("logs", "--grep", "("),
+        ("logs", "--since", "yesterday-ish"),
+        ("logs", "-n", "-1"),
+        ("stat",),
+        ("start", "extra"),
+        ("--config",),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_what_cannot_be_understood_is_exit_2_in_one_line(world: World, words: tuple[str, ...]) -> None:
     world.ok("stop")
     (world.project / "logs" / "bot.out").write_text("line\n")

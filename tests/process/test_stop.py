@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_nothing_but_the_operator_resurrects_a_stopped_bot(world: World) -> None
 def test_a_stop_outlives_a_reboot(world: World) -> None:
     world.ok("start")
     world.ok("stop")
-    boot = open("/proc/sys/kernel/random/boot_id").read().strip()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     for name in ("state.json", "desired"):
         path = world.instance / name
         path.write_text(path.read_text().replace(boot, "f" * 36))
