@@ -123,16 +123,18 @@ def _find(
         return bot, None
     watchers = {guard.get("pid")} if guard else set()
     strangers = [pid for pid in holders if pid not in watchers and not identity.are_leftovers([pid], known)]
+    strangers = [pid for pid in strangers if not _passing(pid)]
     if seen.unknown:
         return None, seen.unknown
-    if strangers and not _is_ours(strangers):
+    if strangers:
         return None, f"PID {strangers[0]} holds {here.bot_lock} and is not known to be the bot"
     return None, None
 
 
-def _is_ours(pids: list[int]) -> bool:
-    """A pass of this agent holds the lock for an instant while it starts or stops a bot."""
-    return all(any("watchdog" in word for word in procfs.cmdline(pid)) for pid in pids)
+def _passing(pid: int) -> bool:
+    """True for holders of an instant: one that is just dying has no argv, a pass of this agent names itself."""
+    words = procfs.cmdline(pid)
+    return not words or any("watchdog" in os.path.basename(word) for word in words[:3])
 
 
 def _state(

@@ -51,7 +51,7 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
             return 0
         if observer.relieve():
             end = time.monotonic() + SETTLE
-        elif time.monotonic() > end:
+        elif time.monotonic() > end and not observer.suspicious:
             other = wedged.holder(here)
             who = f"PID {other.pid}" if other else "a process that cannot be identified"
             raise BusyError(f"{who} holds {here.guard_lock} and does not answer; looked at again by the next tick")

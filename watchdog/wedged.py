@@ -46,6 +46,11 @@ class Observer:
             return True
         raise BusyError(f"PID {found.pid} holds {self._instance.guard_lock}, does not answer and survived SIGKILL")
 
+    @property
+    def suspicious(self) -> bool:
+        """True while the holder is being looked at: it is worth waiting for the verdict."""
+        return self._suspect is not None
+
     def _replaceable(self) -> Identity | None:
         found = holder(self._instance)
         if found is None:
