@@ -61,7 +61,7 @@ class Story:
         stage.step("Deploy the watchdog: the playbook that real hosts get")
         stage.command("ansible-playbook deploy.yml")
         tasks = _TaskLines(stage)
-        done = self._run("ansible-playbook", "deploy.yml", timeout=50, on_line=tasks)
+        done = self._run("ansible-playbook", "deploy.yml", timeout=120, on_line=tasks)
         tasks.recap(done)
         stage.claim(done.code == 0, f"deployed in {done.seconds:.1f} s, exit code 0")
         self.pid = self._status()["pid"] or 0
@@ -175,7 +175,7 @@ class Story:
         stage.step("Take everything away")
         stage.command("ansible-playbook remove.yml")
         tasks = _TaskLines(stage)
-        done = self._run("ansible-playbook", "remove.yml", timeout=50, on_line=tasks)
+        done = self._run("ansible-playbook", "remove.yml", timeout=120, on_line=tasks)
         tasks.recap(done)
         stage.claim(done.code == 0 and not sandbox.root.exists(), "the watchdog's files are gone")
         stage.claim(wait_until(lambda: not processes.of_folder(sandbox.folder), 5), "no guard, no heir, no bot")
