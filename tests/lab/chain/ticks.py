@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from lab.api import Lab
 from tests.lab.chain.processes import DOOR
 
-#: Seconds: a minute, another one where the first began just before we listened, and what a busy machine adds.
-TIMEOUT = 140.0
+#: Seconds: a minute, and what a busy machine adds.
+TIMEOUT = 80.0
 
 _BEGUN = f"CMD ({DOOR} guard)".encode()
 _ENDED = b"session closed for user trader"
@@ -30,7 +30,9 @@ def wait_for_tick(lab: Lab, hosts: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _cron_messages(lab: Lab, host: str) -> Iterator[subprocess.Popen[bytes]]:
-    follow = ["journalctl", "--follow", "--lines=0", "--output=cat", "--identifier=CRON"]
+    # The present by name: with --lines=0 the very first entry of a kind is lost (seen with systemd 252).
+    present = f"--since=@{time.time():.6f}"
+    follow = ["journalctl", "--follow", "--no-tail", present, "--output=cat", "--identifier=CRON"]
     with subprocess.Popen(
         lab.hosts[host].enter(follow), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
     ) as journal:
