@@ -28,11 +28,14 @@ Reply = Callable[[dict[str, Any]], None]
 def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_WITHIN) -> dict[str, Any] | None:
     """The guard's answer to a request, None when no guard answers within ``hear`` seconds. ``limit`` bounds the whole.
 
-    Raises TimeoutError when the guard has heard us, but did not come to an end in time.
+    Raises TimeoutError when the guard has heard us, but did not come to an end in time, and ConnectionResetError when
+    it ended meanwhile.
     """
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         end = clock.now() + limit
+        until = clock.now() + min(hear, limit)
         connection.settimeout(min(hear, limit))
+        heard = False
         try:
             try:
                 _through(path, connection.connect)
@@ -41,7 +44,6 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
             if not _trusted(connection):
                 return None
             connection.sendall(json.dumps(request).encode() + b"\n")
-            heard = False
             buffer = b""
             while True:
                 line, newline, rest = buffer.partition(b"\n")
@@ -52,20 +54,31 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
                         return None
                     if answer.get("heard") is not True:
                         return answer
-                    heard = True
+                    heard, until = True, end
                     continue
-                if heard:
-                    connection.settimeout(max(0.01, end - clock.now()))
-                chunk = connection.recv(_LIMIT)
+                connection.settimeout(max(0.01, until - clock.now()))
+                chunk = connection.recv(_LIMIT) if clock.now() < until else b""
+                if not chunk and clock.now() >= until:
+                    raise TimeoutError
                 if not chunk:
-                    return None
+                    raise ConnectionResetError
                 buffer += chunk
         except (TimeoutError, socket.timeout):  # one and the same only from Python 3.10 on
             if heard:
                 raise TimeoutError(f"the guard has not finished within {limit:.0f} s") from None
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
+            if heard:
+                raise ConnectionResetError("the guard ended before it was done") from None
             return None
+
+
+def ping(path: str, verb: str = "ping", limit: float = ANSWER_WITHIN) -> dict[str, Any] | None:
+    """What the guard says about itself, None when none answers in time."""
+    try:
+        return ask(path, {"verb": verb}, limit)
+    except OSError:
+        return None
 
 
 class Server:
@@ -76,24 +89,23 @@ class Server:
         self._path = path
         self._handler = handler
         self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._deaf_until = 0.0
         self._inode: int | None = None
         try:
-            try:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-                _through(path, self._listener.bind)
-                os.chmod(path, 0o600)
-                self._inode = os.stat(path).st_ino
-            except OSError:
-                self._listener.bind(_spare(path))
-            self._listener.listen(_CLIENTS)
+            self._listener, self._inode = _bind(path)
         except OSError:
-            self._listener.close()
-            raise
+            self._listener = _listener(_spare(path))
 
-    def reachable(self) -> bool:
-        """True while our socket is where clients look first."""
+    def settle(self) -> None:
+        """See that our socket is where clients look first, as far as the disk lets us; clients are kept."""
+        if self._reachable():
+            return
+        with contextlib.suppress(OSError):
+            found, self._inode = _bind(self._path)
+            self._listener.close()
+            self._listener = found
+
+    def _reachable(self) -> bool:
         try:
             return os.stat(self._path).st_ino == self._inode
         except OSError:
@@ -101,7 +113,8 @@ class Server:
 
     def descriptors(self) -> list[int]:
         """What to poll for."""
-        return [self._listener.fileno(), *self._clients]
+        listening = [self._listener.fileno()] if clock.now() >= self._deaf_until else []
+        return [*listening, *self._clients]
 
     def handle(self, descriptor: int) -> None:
         """Take a new client or what a client has sent; rubbish ends the connection, nothing else."""
@@ -127,7 +140,7 @@ class Server:
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
-        if self.reachable():
+        if self._reachable():
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
         self._listener.close()
@@ -139,8 +152,10 @@ class Server:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE) and self._clients:
-                self._drop(next(iter(self._clients)))
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._deaf_until = clock.now() + 1.0
+                for descriptor in list(self._clients)[:1]:
+                    self._drop(descriptor)
             return
         connection.setblocking(False)
         if not _trusted(connection):
@@ -188,6 +203,33 @@ def _through(path: str, call: Callable[[str], None]) -> None:
         call(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
     finally:
         os.close(folder)
+
+
+def _bind(path: str) -> tuple[socket.socket, int]:
+    """A listener at ``path`` and its inode. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    found = _listener(path)
+    try:
+        os.chmod(path, 0o600)
+        return found, os.stat(path).st_ino
+    except OSError:
+        found.close()
+        raise
+
+
+def _listener(address: str) -> socket.socket:
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        if address.startswith("\0"):
+            found.bind(address)
+        else:
+            _through(address, found.bind)
+        found.listen(_CLIENTS)
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def _spare(path: str) -> str:

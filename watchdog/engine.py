@@ -275,6 +275,7 @@ class Engine:
             self._record_exit(exits.Exit(None, None, text))
             self._feed(self._death(None, text, 0.0, False, pid=None))
             self._recorder.remove_stale_pid_file()
+            self._claim.release()
             return
         finally:
             os.close(out)

@@ -92,6 +92,8 @@ class Guard:
             self.outbox.alert_seldom(text)
             if len(self._errors) >= ERRORS:
                 os.kill(os.getpid(), signal.SIGKILL)  # leaving in order would retire the heir
+            with contextlib.suppress(BlockingIOError):
+                os.read(signals, 512)
             poll = select.poll()
             poll.register(signals, select.POLLIN)
             poll.poll(min(10_000, 200 * 2 ** len(self._errors)))
@@ -160,13 +162,12 @@ class Guard:
         """Our lock file or our socket may have been removed: without the one we leave, the other is made anew."""
         if not locks.same(self._lock, self.instance.guard_lock):
             self._leaving = "the guard's lock was removed"
-        elif self.server is None or not self.server.reachable():
-            if self.server:
-                self.server.close()
+        elif self.server is None:
             self._listen()
+        else:
+            self.server.settle()
 
     def _listen(self) -> None:
-        self.server = None
         try:
             self.server = control.Server(self.instance.control_socket, self._request)
         except OSError as error:

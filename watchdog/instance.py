@@ -6,6 +6,7 @@ operator's word and the control socket lie there, so that two configurations of 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import NamedTuple
@@ -34,6 +35,7 @@ class Instance(NamedTuple):
     maintenance: str
     control_socket: str
     notify_socket: str
+    script_record: str
 
     def moved(self) -> bool:
         """True when the script has another real path by now, as after a deploy that moved a symbolic link.
@@ -64,6 +66,7 @@ def locate(script: str) -> Instance:
         maintenance=inside("maintenance"),
         control_socket=inside("control.sock"),
         notify_socket=inside("notify.sock"),
+        script_record=inside("script"),
     )
 
 
@@ -84,6 +87,7 @@ def prepare(instance: Instance) -> None:
             )
         kind = filesystem(descriptor)
         os.close(locks.open_lock(instance.bot_lock))
+        _record_script(instance)
     except OSError as error:
         raise ConfigError(f"no lock {instance.bot_lock}: {error.strerror}; nothing is started without one") from None
     finally:
@@ -92,6 +96,15 @@ def prepare(instance: Instance) -> None:
         raise ConfigError(
             f"{instance.directory} lies on {kind}, where a lock proves nothing: give the user a home on a local disk"
         )
+
+
+def _record_script(instance: Instance) -> None:
+    """Write down which path this directory stands for: whoever finds it by another real path later knows it again."""
+    if not os.path.exists(instance.script_record):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(instance.script_record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.write(descriptor, os.fsencode(instance.script))
+            os.close(descriptor)
 
 
 def filesystem(descriptor: int) -> str:

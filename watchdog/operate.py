@@ -40,6 +40,9 @@ def operate(
             answer = control.ask(here.control_socket, {"verb": verb, "by": by, "reason": reason}, limit)
         except TimeoutError as error:
             raise BusyError(str(error)) from None
+        except ConnectionResetError:  # the guard died over it; what is left to do is the second half
+            verb = "start" if verb == "restart" else verb
+            continue
         if answer is not None and "exit_code" in answer:
             return answer
         try:

@@ -77,7 +77,7 @@ def create_pid_file(path: str | None = None) -> str:
     cannot be written is reported on stderr and is no reason to stop trading.
     """
     script = _script()
-    if not _inherited():
+    if not _inherited(script):
         _take_lock(script)
     target = _target(path, script)
     try:
@@ -118,14 +118,14 @@ def _target(path: str | None, script: str) -> str:
     return os.path.join(root, "main_app.pid")
 
 
-def _inherited() -> bool:
-    """True when the watchdog handed us the lock: the named descriptor really is a ``bot.lock`` of this user."""
+def _inherited(script: str) -> bool:
+    """True when the watchdog handed us the lock: the named descriptor is the ``bot.lock`` of this very script."""
     try:
-        descriptor = int(os.environ.get(LOCK_FD, ""))
-        target = os.readlink(f"/proc/self/fd/{descriptor}")
-    except (ValueError, OSError):
+        ours = os.fstat(int(os.environ.get(LOCK_FD, "")))
+        theirs = os.stat(os.path.join(instance_dir(script), BOT_LOCK))
+    except (ValueError, OSError, KeyError):
         return False
-    return os.path.basename(target.replace(" (deleted)", "")) == BOT_LOCK and f"/{BASE}/" in target
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
 def _take_lock(script: str) -> None:

@@ -19,6 +19,13 @@ HEALTHY = 600.0
 WINDOW = 3600.0
 """Seconds within which failures are counted for the breaker."""
 
+CALM = 1
+"""Failures within WINDOW at which an open breaker closes again; between the two numbers nothing flips to and fro."""
+
+BUDGET = 10
+BUDGET_WINDOW = 6 * 3600.0
+"""So many mails about restarts within so many seconds; deaths themselves are always recorded."""
+
 MAINTENANCE = "maintenance"
 SHUTDOWN = "shutdown"
 
@@ -40,6 +47,8 @@ class Memory(NamedTuple):
     restarts: int = 0
     reason: str = ""
     pause: str = ""
+    told_at: tuple[float, ...] = ()
+    untold: int = 0
     failure_told: bool = False
     told: str = ""
     hold_code: int | None = None
@@ -222,7 +231,18 @@ def _verified(memory: Memory, event: Verified, now: float) -> Step:
     )  # fmt: skip
     if event.operator:
         return changed, (Note("started", f"bot is running: PID {event.pid}, as asked", "ok"),)
-    return changed, (Note("restarted", text, "ok"), *(() if quiet else (Alert("restarted", text),)))
+    changed, alerts = (changed, ()) if quiet else _within_budget(changed, text, now)
+    return changed, (Note("restarted", text, "ok"), *alerts)
+
+
+def _within_budget(memory: Memory, text: str, now: float) -> Step:
+    """One more mail about a restart, unless there were too many lately; the next one then tells how many were missed."""
+    recent = tuple(at for at in memory.told_at if now - at < BUDGET_WINDOW)
+    if len(recent) >= BUDGET:
+        return memory._replace(told_at=recent, untold=memory.untold + 1), ()
+    if memory.untold:
+        text = f"{text}; {memory.untold} restarts before this one were not told one by one"
+    return memory._replace(told_at=(*recent, now), untold=0), (Alert("restarted", text),)
 
 
 def _died(memory: Memory, event: Died, now: float) -> Step:
@@ -292,7 +312,7 @@ def _duplicate(memory: Memory, event: Duplicate, now: float) -> Step:
 def _asked(memory: Memory, event: Asked, now: float) -> Step:
     return memory._replace(
         attempt=0, failures=(), breaker=False, next_start=None, hold_code=None, hold_script="", restarts=0,
-        failure_told=False, reason="",
+        failure_told=False, reason="", told_at=(), untold=0,
     ), ()  # fmt: skip
 
 
@@ -306,7 +326,7 @@ def _settle(memory: Memory, now: float) -> Step:
         return memory, ()
     recent = tuple(at for at in memory.failures if now - at < WINDOW)
     calm = memory._replace(attempt=0, failures=recent)
-    if not memory.breaker or len(recent) >= BREAKER:
+    if not memory.breaker or len(recent) > CALM:
         return calm, ()
     calm = calm._replace(breaker=False, failure_told=False)
     text = f"bot has been running for {_ago(HEALTHY)} without a death: the crash loop is over"
@@ -318,9 +338,9 @@ def settle_at(memory: Memory) -> float | None:
     if memory.running_since is None or not (memory.attempt or memory.breaker):
         return None
     calm = memory.running_since + HEALTHY
-    if memory.attempt or len(memory.failures) < BREAKER:
+    if memory.attempt or len(memory.failures) <= CALM:
         return calm
-    return max(calm, memory.failures[-BREAKER] + WINDOW)
+    return max(calm, memory.failures[-CALM - 1] + WINDOW)
 
 
 def sane(memory: Memory, now: float) -> Memory:
@@ -334,6 +354,8 @@ def sane(memory: Memory, now: float) -> Memory:
         attempt=max(0, memory.attempt),
         restarts=max(0, memory.restarts),
         failures=tuple(at for at in memory.failures if now - WINDOW < at <= now)[-50:],
+        told_at=tuple(at for at in memory.told_at if now - BUDGET_WINDOW < at <= now)[-BUDGET:],
+        untold=max(0, memory.untold),
         next_start=None if later is None or later != later else min(later, now + LADDER[-1]),
         running_since=past(memory.running_since),
         down_since=past(memory.down_since),
@@ -349,6 +371,7 @@ def shifted(memory: Memory, by: float) -> Memory:
 
     return memory._replace(
         failures=tuple(at + by for at in memory.failures),
+        told_at=tuple(at + by for at in memory.told_at),
         next_start=move(memory.next_start),
         running_since=move(memory.running_since),
         down_since=move(memory.down_since),

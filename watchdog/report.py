@@ -19,7 +19,7 @@ CPU_SAMPLE = 0.1
 def status(config: Config, here: instance.Instance, paths: Paths, measure: bool = True) -> dict[str, Any]:
     """The document that ``status --json`` prints. Raises ConfigError when the lock directory cannot be used."""
     warnings: list[str] = []
-    guard = control.ask(here.control_socket, {"verb": "ping"}, 2.0)
+    guard = control.ping(here.control_socket)
     silent = None if guard else _silent_guard(here, warnings)
     try:
         remembered = snapshot.load(paths.state_file)

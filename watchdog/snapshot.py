@@ -76,7 +76,7 @@ def _memory(found: dict[str, Any]) -> policy.Memory:
         value = found.get(field, default)
         if field == "phase":
             value = State(value)
-        elif field == "failures":
+        elif field in ("failures", "told_at"):
             value = tuple(float(at) for at in value or ())
         elif default is None:
             value = None if value is None else (int(value) if field == "hold_code" else float(value))

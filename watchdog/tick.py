@@ -21,7 +21,7 @@ def answers(environ: dict[str, str], files: list[str]) -> bool:
     values, _ = config.gather(environ, files)
     app_dir = config.locate_app_dir(values)
     here = instance.locate(config.locate_script(values, app_dir))
-    return control.ask(here.control_socket, {"verb": "ping"}, 2.0) is not None
+    return control.ping(here.control_socket) is not None
 
 
 def become_guard(settings: config.Config, foreground: bool, replace: bool, debug: bool) -> int:
@@ -46,7 +46,7 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
         lock = _acquire(here)
         if lock is not None:
             break
-        answer = control.ask(here.control_socket, {"verb": "ping"}, 2.0)
+        answer = control.ping(here.control_socket)
         if answer and answer.get("pid") != old:
             return 0
         if observer.relieve():
@@ -68,7 +68,7 @@ def retire(here: instance.Instance, journal: object) -> int | None:
     from .identity import identify
     from .journal import Journal
 
-    answer = control.ask(here.control_socket, {"verb": "retire"}, 5.0)
+    answer = control.ping(here.control_socket, "retire", 5.0)
     found = identify(int(answer["pid"])) if answer else wedged.holder(here)
     if found is None:
         return int(answer["pid"]) if answer else None

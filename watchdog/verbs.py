@@ -135,7 +135,7 @@ def maintenance(context: Context) -> int:
             raise WatchdogError(f"not recorded: {here.maintenance}: {error.strerror}") from None
         text = f"maintenance {arguments.switch} by {context.by}" + (f": {arguments.reason}" if arguments.reason else "")
         context.journal.event(f"maintenance-{arguments.switch}", text, by=context.by)
-        control.ask(here.control_socket, {"verb": "wake"}, 2.0)
+        control.ping(here.control_socket, "wake")
     found = wish.read_maintenance(here)
     message = "no maintenance"
     if found:
@@ -253,7 +253,7 @@ def _remove_state(context: Context) -> None:
     shutil.rmtree(paths.outbox, ignore_errors=True)
     names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out, f"{paths.state_dir}/error-told"]
     names += [f"{paths.events_file}{suffix}" for suffix in ("", ".1", ".2", ".3")]
-    names += [here.control_socket, here.notify_socket, here.maintenance]
+    names += [here.control_socket, here.notify_socket, here.maintenance, here.script_record]
     for name in names:
         if os.path.lexists(name):
             os.unlink(name)

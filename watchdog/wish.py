@@ -57,7 +57,7 @@ def read_desired(instance: Instance) -> Desired:
 
 def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
     """Record the wish durably. Raises OSError."""
-    record = {"desired": state, "by": by, "since": clock.stamp(), "reason": reason, "script": instance.script[-120:]}
+    record = {"desired": state, "by": by, "since": clock.stamp(), "reason": reason}
     store.record(instance.desired, record)
 
 
@@ -78,22 +78,23 @@ def inherit(instance: Instance) -> None:
                     os.unlink(os.path.join(old, file))
     if not os.path.exists(instance.desired):
         with contextlib.suppress(OSError):
-            store.record(instance.desired, {"desired": RUN, "script": instance.script[-120:]})
+            store.record(instance.desired, {"desired": RUN})
 
 
 def earlier(instance: Instance) -> list[str]:
-    """Other instance directories of the same script path, the one with the newest record last."""
+    """Other instance directories of the same script path, the one in which something was said last at the end."""
     base = os.path.dirname(instance.directory)
     found: list[tuple[float, str]] = []
     for name in os.listdir(base):
         directory = os.path.join(base, name)
-        for file in ("desired", "maintenance"):
-            with contextlib.suppress(OSError, ValueError):
-                path = os.path.join(directory, file)
-                record = store.load(path) or {}
-                if directory != instance.directory and record.get("script") == instance.script[-120:]:
-                    found.append((os.stat(path).st_mtime, directory))
-    return list(dict.fromkeys(directory for _, directory in sorted(found)))
+        with contextlib.suppress(OSError):
+            same = store.read(os.path.join(directory, os.path.basename(instance.script_record)))
+            if directory != instance.directory and same == os.fsencode(instance.script):
+                said = [os.path.join(directory, file) for file in ("desired", "maintenance")]
+                found.append(
+                    (max((os.stat(file).st_mtime for file in said if os.path.exists(file)), default=0.0), directory)
+                )
+    return [directory for _, directory in sorted(found)]
 
 
 def read_maintenance(instance: Instance) -> Maintenance | None:
@@ -129,7 +130,6 @@ def write_maintenance(instance: Instance, owner: str, reason: str, seconds: floa
             "reason": reason,
             "since": clock.stamp(),
             "span": seconds,
-            "script": instance.script[-120:],
             "until_utc": clock.utc() + seconds,
             "until_boot": clock.now() + seconds,
             "boot": clock.boot_id(),
