@@ -43,6 +43,12 @@ def program(argv: list[str]) -> Program:
     return _OTHER
 
 
+def is_agent(argv: list[str]) -> bool:
+    """True for a process of this very agent: ``python -m watchdog`` or a release's ``bin/watchdog``."""
+    found = program(argv)
+    return found.name == "watchdog" if found.kind == "module" else found.name.rpartition("/")[2] == "watchdog"
+
+
 def _cluster(letters: str, rest: Iterator[str]) -> Program | None:
     """Read one word of short options such as ``-uB``, ``-Wignore`` or ``-um``; None when more words are to come."""
     for index, letter in enumerate(letters):

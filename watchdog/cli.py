@@ -37,7 +37,8 @@ def parser(prog: str) -> Parser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
 
     def verb(name: str, text: str | None, json_too: bool = True) -> argparse.ArgumentParser:
-        found: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        shown: dict[str, Any] = {} if text is None else {"help": text, "description": text}
+        found: argparse.ArgumentParser = verbs.add_parser(name, allow_abbrev=False, **shown)
         if json_too:
             found.add_argument("--json", action="store_true", help="one JSON document on stdout")
         return found

@@ -33,10 +33,9 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
     """
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         end = clock.now() + limit
-        until = clock.now() + min(hear, limit)
-        connection.settimeout(min(hear, limit))
-        heard = False
+        lines = _Lines(connection)
         try:
+            connection.settimeout(min(hear, limit))
             try:
                 _through(path, connection.connect)
             except OSError:
@@ -44,33 +43,43 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
             if not _trusted(connection):
                 return None
             connection.sendall(json.dumps(request).encode() + b"\n")
-            buffer = b""
-            while True:
-                line, newline, rest = buffer.partition(b"\n")
-                if newline:
-                    buffer = rest
-                    answer = json.loads(line)
-                    if not isinstance(answer, dict):
-                        return None
-                    if answer.get("heard") is not True:
-                        return answer
-                    heard, until = True, end
-                    continue
-                connection.settimeout(max(0.01, until - clock.now()))
-                chunk = connection.recv(_LIMIT) if clock.now() < until else b""
-                if not chunk and clock.now() >= until:
-                    raise TimeoutError
-                if not chunk:
-                    raise ConnectionResetError
-                buffer += chunk
-        except (TimeoutError, socket.timeout):  # one and the same only from Python 3.10 on
-            if heard:
-                raise TimeoutError(f"the guard has not finished within {limit:.0f} s") from None
-            return None
+            answer = lines.next(clock.now() + min(hear, limit))
         except (OSError, ValueError, RecursionError):
-            if heard:
-                raise ConnectionResetError("the guard ended before it was done") from None
             return None
+        if not isinstance(answer, dict) or answer.get("heard") is not True:
+            return answer if isinstance(answer, dict) else None
+        try:
+            answer = lines.next(end)
+        except TimeoutError:
+            raise TimeoutError(f"the guard has not finished within {limit:.0f} s") from None
+        except (OSError, ValueError, RecursionError):
+            raise ConnectionResetError("the guard ended before it was done") from None
+        return answer if isinstance(answer, dict) else None
+
+
+class _Lines:
+    """JSON lines from a socket, each by a deadline of its own."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = b""
+
+    def next(self, deadline: float) -> Any:
+        """The next document. Raises TimeoutError, OSError, ValueError."""
+        while b"\n" not in self._buffer:
+            left = deadline - clock.now()
+            if left <= 0 or len(self._buffer) > _LIMIT:
+                raise TimeoutError
+            self._connection.settimeout(left)
+            try:
+                chunk = self._connection.recv(_LIMIT)
+            except socket.timeout:  # TimeoutError only from Python 3.10 on
+                raise TimeoutError from None
+            if not chunk:
+                raise ConnectionResetError
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return json.loads(line)
 
 
 def ping(path: str, verb: str = "ping", limit: float = ANSWER_WITHIN) -> dict[str, Any] | None:

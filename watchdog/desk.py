@@ -83,7 +83,8 @@ class Desk:
 
 def result(one: Operation, view: View, code: ExitCode, text: str) -> Result:
     """The answer, with the proof: which PID was there before, which is there now, verified after how long."""
-    action, after = "none" if code is ExitCode.OK else "refused", None
+    refused = code in (ExitCode.BUSY, ExitCode.UNKNOWN)
+    action, after = "none" if code is ExitCode.OK else "refused" if refused else "failed", None
     if code is ExitCode.OK and one.verb == "stop":
         action = "stopped" if one.old_pid else "none"
     elif code is ExitCode.OK and view.pid is not None and view.pid != one.old_pid:

@@ -71,6 +71,7 @@ class Engine:
         self._recheck_at: float | None = None
         self._scan_at: float | None = None
         self._effects: list[policy.Action] = []
+        self._shutdown = host.Shutdown()
         self._wanted = True
         self._yielding = False
         self._spawned_at = 0.0
@@ -230,15 +231,12 @@ class Engine:
             self._feed(policy.Unclear(f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"))
             self._claim.release()
             return
-        due = self.memory.next_start is None or clock.now() >= self.memory.next_start
-        event = policy.Vacant(
-            wanted=wanted,
-            maintenance=not asked and wish.read_maintenance(self.instance) is not None,
-            shutting_down=wanted and due and host.shutting_down(thorough=self._last is not None and self._last.orderly),
-            script=spawn.signature(self.config.script),
-        )
-        actions = self._feed(event)
-        if any(isinstance(action, policy.Start) for action in actions):
+        maintenance = not asked and wish.read_maintenance(self.instance) is not None
+        event = policy.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
+        if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
+            orderly = self._last is not None and self._last.orderly
+            event = event._replace(shutting_down=self._shutdown.under_way(thorough=orderly))
+        if policy.Start() in self._feed(event):
             self._spawn(asked)
         else:
             self._recorder.remove_stale_pid_file()

@@ -19,6 +19,10 @@ STEP_TIMEOUT = 15.0
 """Seconds per network operation; only the sender's own alarm bounds the whole."""
 
 
+LONGEST_LINE = 900
+"""Characters of a line that goes out as it is; servers refuse more than 998 (RFC 5322, 2.1.1)."""
+
+
 class MailSettings(NamedTuple):
     """Checked SMTP settings. ``security``: ``starttls``, ``tls``, ``plain`` or ``local`` (TLS if it can be)."""
 
@@ -51,7 +55,7 @@ def settings(smtp: dict[str, str]) -> MailSettings:
     if not (smtp.get("SMTP_USERNAME", "") + smtp.get("SMTP_PASSWORD", "")).isascii():
         raise ConfigError("SMTP_USERNAME and SMTP_PASSWORD: a mail server takes ASCII only")
     text = smtp.get("SMTP_PORT") or "587"
-    port = int(text) if text.isdigit() else 0
+    port = int(text) if text.isascii() and text.isdigit() else 0
     if not 0 < port < 65536:
         raise ConfigError(f"SMTP_PORT: {text!r} is not a port number from 1 to 65535")
     security = (smtp.get("SMTP_SECURITY") or "auto").lower()
@@ -79,11 +83,12 @@ def compose(to: MailSettings, entry: dict[str, Any]) -> EmailMessage:
     message["To"] = ", ".join(to.recipients)
     message["Date"] = email.utils.formatdate(float(entry.get("utc", 0)) or None, localtime=False)
     message["Message-ID"] = email.utils.make_msgid(
-        idstring=clean(str(entry.get("id", "")))[:64], domain="dca-watchdog.invalid"
+        idstring=_plain(str(entry.get("id", ""))), domain="dca-watchdog.invalid"
     )
     message["Auto-Submitted"] = "auto-generated"
     body = "\n".join(clean(line) for line in str(entry.get("body", "")).splitlines())
-    message.set_content(body + "\n", charset="utf-8", cte="8bit" if body.isascii() else "quoted-printable")
+    short = body.isascii() and all(len(line) < LONGEST_LINE for line in body.splitlines())
+    message.set_content(body + "\n", charset="utf-8", cte="8bit" if short else "quoted-printable")
     return message
 
 
@@ -159,6 +164,10 @@ def _one(connection: smtplib.SMTP, to: MailSettings, entry: dict[str, Any]) -> D
     if refused:
         return DeliveryError(f"refused for {', '.join(refused)}; the others have it", permanent=True)
     return None
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text if char.isascii() and (char.isalnum() or char in ".-"))[:64]
 
 
 def _address(text: str, name: str) -> str:

@@ -154,7 +154,8 @@ def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) ->
         lines.append(f"Last end {last['text']} at {last['time']}")
     output = spawn.tail(detail["bot_out"], EXCERPT) if detail.get("bot_out") and kind != "test" else []
     if output:
-        lines += ["", f"Last lines of {detail['bot_out']}:", *(f"  | {line[:300]}" for line in output)]
+        quoted = (f"  | {redact(clean(line), secrets)[:300]}" for line in output)
+        lines += ["", f"Last lines of {detail['bot_out']}:", *quoted]
     if kind != "test":
         lines += [
             "",

@@ -171,6 +171,11 @@ def step(memory: Memory, event: Event, now: float) -> Step:
     return _HANDLERS[type(event)](memory, event, now)
 
 
+def starts(memory: Memory, event: Vacant, now: float) -> bool:
+    """True when this event would start the bot."""
+    return Start() in step(memory, event, now)[1]
+
+
 def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     since = now - event.uptime
     changed = memory._replace(
@@ -219,10 +224,10 @@ def _spawned(memory: Memory, event: Spawned, now: float) -> Step:
 
 
 def _verified(memory: Memory, event: Verified, now: float) -> Step:
+    reason = f"; before that it {memory.reason}" if memory.reason else ""
     if memory.outage is None:
-        text = f"bot was not running and has been started: PID {event.pid}"
+        text = f"bot was not running and has been started: PID {event.pid}{reason}"
     else:
-        reason = f"; before that it {memory.reason}" if memory.reason else ""
         text = f"bot is running again: PID {event.pid}, down for {_ago(memory.outage)}{reason}"
     quiet = event.operator or memory.breaker
     changed = memory._replace(
@@ -236,7 +241,7 @@ def _verified(memory: Memory, event: Verified, now: float) -> Step:
 
 
 def _within_budget(memory: Memory, text: str, now: float) -> Step:
-    """One more mail about a restart, unless there were too many lately; the next one then tells how many were missed."""
+    """One more mail about a restart, unless there were too many lately; the next one then counts the others."""
     recent = tuple(at for at in memory.told_at if now - at < BUDGET_WINDOW)
     if len(recent) >= BUDGET:
         return memory._replace(told_at=recent, untold=memory.untold + 1), ()

@@ -6,7 +6,21 @@ import json
 import os
 from typing import Any
 
-from . import __version__, clock, control, host, identity, instance, journal, locks, outbox, procfs, snapshot, wish
+from . import (
+    __version__,
+    argv,
+    clock,
+    control,
+    host,
+    identity,
+    instance,
+    journal,
+    locks,
+    outbox,
+    procfs,
+    snapshot,
+    wish,
+)
 from .config import Config
 from .identity import Identity
 from .paths import Paths
@@ -134,7 +148,7 @@ def _find(
 def _passing(pid: int) -> bool:
     """True for holders of an instant: one that is just dying has no argv, a pass of this agent names itself."""
     words = procfs.cmdline(pid)
-    return not words or any("watchdog" in os.path.basename(word) for word in words[:3])
+    return not words or argv.is_agent(words)
 
 
 def _state(

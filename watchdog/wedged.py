@@ -6,7 +6,7 @@ import os
 import select
 import signal
 
-from . import beat, clock, identity, ladder, locks, procfs
+from . import argv, beat, clock, identity, ladder, locks, procfs
 from .config import Config
 from .errors import BusyError
 from .identity import Identity
@@ -65,7 +65,7 @@ class Observer:
 def holder(instance: Instance) -> Identity | None:
     """The process that has the guard's lock, if it is one of this agent's."""
     for pid in locks.holders(instance.guard_lock):
-        if pid != os.getpid() and any("watchdog" in word for word in procfs.cmdline(pid)):
+        if pid != os.getpid() and argv.is_agent(procfs.cmdline(pid)):
             return identity.identify(pid)
     return None
 
