@@ -20,6 +20,7 @@ def settled(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of a project where nothing runs and nothing may be started."""
     for name in [name for name in os.environ if name.startswith(("WATCHDOG_", "SMTP_", "ALERT_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.chdir(project)  # the command line goes to / by itself, and not only for the time of a test
     monkeypatch.setenv("WATCHDOG_APP_DIR", str(project))
     if os.geteuid() == 0:
         monkeypatch.setenv("WATCHDOG_ALLOW_ROOT", "1")

@@ -156,9 +156,10 @@ def two_places(folder: Path, script: Path) -> tuple[Instance, Instance]:
     places = []
     for _ in range(2):
         place = folder / "locks" / f"main_app-{len(list(folder.glob('locks/*'))):016x}"
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, mode=0o700)
         real = instances.locate(str(script))
         places.append(Instance(*(value.replace(real.directory, str(place)) for value in real)))
+        instances.prepare(places[-1])
     return places[0], places[1]
 
 
