@@ -23,6 +23,9 @@ def act(context: Context) -> int:
     reason = getattr(context.arguments, "reason", "")
     answer = operate.operate(context.config, context.instance, context.paths, context.journal, verb, context.by, reason)
     code = int(answer["exit_code"])
+    if verb == "check":
+        context.journal.console = False  # the sentence below is for the console, this one is for the log
+        context.journal.say("ok" if answer["ok"] else "error", f"check: {answer['message']}")
     quiet = verb == "check" and code == 0 and not sys.stdout.isatty()
     context.answer(answer, "" if quiet else _sentence(context, answer))
     return code
