@@ -119,6 +119,15 @@ class Fleet:
         """The host's bot, to be read and killed."""
         return Watched(self.lab, host, BOT)
 
+    def guard_inside(self, host: str) -> int | None:
+        """The PID, inside the host, of the guard that answers."""
+        guard = self.status(host)["guard"]
+        return int(guard["pid"]) if guard and guard["answers"] else None
+
+    def wait_for_guard(self, host: str, other_than: int | None = None, timeout: float = 30) -> None:
+        """Wait until a guard answers, another than that PID of the host."""
+        until(lambda: self.guard_inside(host) not in (None, other_than), timeout, f"{host} has a guard that answers")
+
     def mails_of(self, host: str) -> list[Mail]:
         """The mails that came from that host."""
         return [mail for mail in self.mails.mails if f" on {host}:" in mail.subject]
