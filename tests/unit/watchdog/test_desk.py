@@ -153,7 +153,9 @@ def test_a_check_that_saw_its_own_start_fail_waits_no_longer() -> None:
         ("stop", 10, view(Memory(phase=State.STOPPED)), "stopped"),
         ("stop", None, view(Memory(phase=State.STOPPED)), "none"),
         ("start", None, view(unknown()), "refused"),
-        ("start", None, view(held()), "refused"),
+        ("start", None, view(held()), "failed"),
+        ("start", None, view(backoff()), "failed"),
+        ("start", None, view(Memory(phase=State.STOPPED)), "refused"),
     ],
 )
 def test_the_answer_names_what_was_done(

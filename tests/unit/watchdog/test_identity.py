@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def look(config: Config, instance: Instance) -> Callable[..., Sighting]:
         return identity.look(settings, instance, known)
 
     return scan
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter."""
+    with tempfile.TemporaryDirectory(prefix="open-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 def of(process: subprocess.Popen[str], own_session: bool = False) -> Identity:
@@ -254,17 +263,16 @@ def test_we_are_never_the_bot(config: Config, instance: Instance) -> None:
 @pytest.mark.promise(3)
 @pytest.mark.needs_root
 def test_the_same_bot_under_another_user_is_unknown_and_hands_off(
-    sleepers: Sleepers, project: Path, look: Callable[..., Sighting]
+    sleepers: Sleepers, project: Path, open_folder: Path, look: Callable[..., Sighting]
 ) -> None:
-    for folder in (project, project / "src", *project.parents[:3]):
-        folder.chmod(0o755)
-    process = sleepers.start(
-        shutil.which("python3", path="/usr/bin") or "python3", str(project / "src/main_app.py"), user=65534
-    )
+    shutil.copytree(project, open_folder / "dcaTrader")
+    theirs = settings_for(open_folder / "dcaTrader")
+    process = sleepers.start("/usr/bin/python3", theirs.script, user=65534)
     first_line(process)
-    found = look()
+    found = look(settings=theirs)
     assert found.bot is None
     assert found.unknown is not None and str(process.pid) in found.unknown and "65534" in found.unknown
+    assert look().unknown is None, "a bot of theirs elsewhere is nothing to us"
 
 
 # Holders, leftovers, identities --------------------------------------------------------------------------------------

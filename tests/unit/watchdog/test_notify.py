@@ -6,17 +6,17 @@ import os
 import select
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.watchdog.parts import Sleepers, first_line
+from tests.unit.watchdog.parts import Sleepers, first_line, instance_below
 from watchdog import identity, locks, paths
 from watchdog.config import Config
 from watchdog.engine import Bot
 from watchdog.guard import Guard
-from watchdog.instance import Instance
 from watchdog.journal import Journal
 from watchdog.notify import Listener
 from watchdog.states import State
@@ -36,8 +36,15 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def listener(tmp_path: Path) -> Iterator[Listener]:
-    found = Listener(str(tmp_path / "notify.sock"))
+def short_folder() -> Iterator[Path]:
+    """A folder whose name leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="n-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def listener(short_folder: Path) -> Iterator[Listener]:
+    found = Listener(str(short_folder / "notify.sock"))
     yield found
     found.close()
 
@@ -62,8 +69,8 @@ def heard(listener: Listener) -> list[tuple[int, str]]:
     return listener.messages()
 
 
-def test_the_kernel_says_who_speaks(sleepers: Sleepers, listener: Listener, tmp_path: Path) -> None:
-    process = bot(sleepers, str(tmp_path / "notify.sock"))
+def test_the_kernel_says_who_speaks(sleepers: Sleepers, listener: Listener, short_folder: Path) -> None:
+    process = bot(sleepers, str(short_folder / "notify.sock"))
     tell(process, "say READY=1")
     assert heard(listener) == [(process.pid, "READY=1")]
     tell(process, "child READY=1")
@@ -71,23 +78,23 @@ def test_the_kernel_says_who_speaks(sleepers: Sleepers, listener: Listener, tmp_
     assert found[1] == "READY=1" and found[0] != process.pid
 
 
-def test_a_message_may_have_several_lines_and_any_bytes(listener: Listener, tmp_path: Path) -> None:
+def test_a_message_may_have_several_lines_and_any_bytes(listener: Listener, short_folder: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         for data in (b"STATUS=up\nREADY=1\n", b"\xff\xfe\0", b"", b"x" * 10_000, b"MAINPID=1"):
-            client.sendto(data, str(tmp_path / "notify.sock"))
+            client.sendto(data, str(short_folder / "notify.sock"))
     found = [line for pid, line in listener.messages() if pid == os.getpid()]
     assert found[:2] == ["STATUS=up", "READY=1"] and found[-1] == "MAINPID=1"
     assert all(len(line) <= 4096 for line in found)
     assert listener.messages() == []
 
 
-def test_a_flood_is_taken_in_portions(listener: Listener, tmp_path: Path) -> None:
+def test_a_flood_is_taken_in_portions(listener: Listener, short_folder: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         sent = 0
         try:
             while sent < 150:
-                client.sendto(b"x", str(tmp_path / "notify.sock"))
+                client.sendto(b"x", str(short_folder / "notify.sock"))
                 sent += 1
         except BlockingIOError:
             pass
@@ -105,8 +112,8 @@ def test_a_path_too_long_for_an_address_is_an_error(tmp_path: Path) -> None:
         Listener(str(folder / "notify.sock"))
 
 
-def test_the_socket_is_for_its_owner_and_goes_with_the_listener(tmp_path: Path) -> None:
-    path = tmp_path / "notify.sock"
+def test_the_socket_is_for_its_owner_and_goes_with_the_listener(short_folder: Path) -> None:
+    path = short_folder / "notify.sock"
     path.write_text("left over")
     found = Listener(str(path))
     assert path.stat().st_mode & 0o777 == 0o600
@@ -115,8 +122,9 @@ def test_the_socket_is_for_its_owner_and_goes_with_the_listener(tmp_path: Path) 
 
 
 def test_only_the_bot_itself_can_end_its_start_grace(
-    sleepers: Sleepers, config: Config, instance: Instance, journal: Journal
+    sleepers: Sleepers, config: Config, short_folder: Path, journal: Journal
 ) -> None:
+    instance = instance_below(short_folder, config.script)
     lock = locks.acquire(instance.guard_lock)
     assert lock is not None
     guard = Guard(config, instance, paths.of(config, instance), journal, lock)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unit.watchdog.story import Story
+from watchdog import policy
 from watchdog.policy import LADDER
 from watchdog.states import State
 
@@ -50,11 +53,24 @@ def test_a_day_of_short_lives_makes_a_handful_of_alerts(life: float, most: int) 
     assert story.phase is State.FAILED
 
 
+@pytest.mark.fault("F62")
+@pytest.mark.parametrize("life", [901.0, 1000.0, 1800.0, 3000.0])
+def test_a_day_of_deaths_too_rare_for_the_breaker_is_told_within_a_budget_and_none_is_forgotten(life: float) -> None:
+    story = Story()
+    lives = live_through(story, DAY, life, verified=True)
+    assert len(story.alerts) <= 4 * policy.BUDGET + 2
+    assert len(story.noted("restarted")) == lives, "the log has them all"
+    counted = sum(int(found[1]) for text in story.said("restarted") if (found := re.search(r"(\d+) restarts", text)))
+    told = len([text for text in story.said("restarted") if "crash loop is over" not in text])
+    if not story.said("failed"):
+        assert told + counted + story.memory.untold == lives
+
+
 @pytest.mark.fault("F61")
 def test_the_memory_of_a_week_of_crashes_stays_small() -> None:
     story = Story()
     live_through(story, 7 * DAY, 0.01, verified=False)
-    assert len(story.memory.failures) <= 50
+    assert len(story.memory.failures) <= 50 and len(story.memory.told_at) <= policy.BUDGET
     assert story.memory.attempt > 1000, "an attempt number that grows is fine; what it costs is not"
 
 

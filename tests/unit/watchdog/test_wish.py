@@ -134,6 +134,7 @@ def test_the_newest_of_several_earlier_words_counts_and_an_own_word_is_never_rep
     wish.write_desired(second, wish.STOPPED, "alice", "")
     virtual_clock.pass_by(60)
     wish.write_desired(first, wish.RUN, "bob", "")
+    os.utime(second.desired, (1_000, 1_000))
     wish.inherit(third)
     assert wish.read_desired(third)[:2] == ("run", "bob")
     virtual_clock.pass_by(60)
