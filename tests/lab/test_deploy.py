@@ -72,6 +72,21 @@ def test_check_and_diff_after_a_deploy_are_quiet(site: Site, first: Played) -> N
     assert "+++" not in played.output
 
 
+def test_what_somebody_changed_on_the_host_is_put_right_and_counted(site: Site, first: Played) -> None:
+    base = f"{BASE}/dcaTrader"
+    cron, rule = "/etc/cron.d/dca-watchdog-dcaTrader", "/etc/sudoers.d/dca-watchdog-dcaTrader"
+    drift = f"""
+        chmod 777 {BASE}/bin/dcaTrader; chown trader {base}/etc/watchdog.env; chmod 775 {base}/etc
+        echo '# more' >> {cron}; rm {rule}; ln -s {cron} {rule}
+    """
+    site.lab.exec(site.host, ["sh", "-c", drift])
+    assert site.deploy("--check").changed == 5
+    assert site.deploy().changed == 5
+    site.lab.exec(site.host, ["chmod", "644", f"{base}/etc/smtp.env"])
+    assert site.deploy().changed == 1
+    assert site.deploy().changed == 0
+
+
 def test_files_belong_to_whom_they_should(site: Site, first: Played) -> None:
     base = f"{BASE}/dcaTrader"
     wanted = {

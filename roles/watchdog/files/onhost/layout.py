@@ -114,6 +114,25 @@ def _is_folder(path: str, user: str, group: str, mode: int) -> bool:
     return (stat.S_ISDIR(found.st_mode), owner, owning_group, found.st_mode & 0o7777) == (True, user, group, mode)
 
 
+def fingerprints(layout: Layout) -> dict[str, str]:
+    """Content hash, mode and owner of each file without a secret, so that only what differs has to be sent."""
+    paths = {"settings": layout.settings, "door": layout.door, "cron": layout.cron_file, "sudoers": layout.sudoers_file}
+    return {name: _fingerprint(path) for name, path in paths.items()}
+
+
+def _fingerprint(path: str) -> str:
+    text = read_text(path)
+    try:
+        found = os.lstat(path)
+        owner, group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+    if text is None or not stat.S_ISREG(found.st_mode):
+        return ""
+    content = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return f"{content} {found.st_mode & 0o7777:04o} {owner} {group}"
+
+
 def open_digest(layout: Layout) -> str:
     """A hash over all settings but the password, to tell whether they have to be checked anew."""
     lines = "".join((read_text(path) or "") for path in (layout.settings, layout.smtp)).splitlines()

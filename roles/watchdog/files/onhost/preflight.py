@@ -14,7 +14,7 @@ from . import rivals
 from .commandline import Bot
 from .crontabs import read_user_table
 from .envsettings import DEFAULT_SCRIPT, read_settings, script_of
-from .layout import Layout, current_release, kept_releases, locate, open_digest, wanted_folders
+from .layout import Layout, current_release, fingerprints, kept_releases, locate, open_digest, wanted_folders
 from .logind import kills_user_processes, lingers
 from .system import Account, account, account_of, expand, login_name, read_text, run, run_as
 
@@ -69,6 +69,7 @@ def main(arguments: dict[str, Any]) -> dict[str, Any]:
         "current": current_release(layout),
         "releases": kept_releases(layout),
         "folders": wanted_folders(layout, user),
+        "files": fingerprints(layout),
         "settings_digest": open_digest(layout),
         "rivals": [rival._asdict() for rival in found],
         "sudo_rule": sudo_rule,
