@@ -10,7 +10,6 @@ from .style import Style
 from .text import clean, pad, width
 
 _WIDEST_WORD = 11  # "unreachable"
-_NO_ARROW = {"→": "->"}
 
 
 def outcome_line(item: Report, host_width: int, style: Style) -> str:

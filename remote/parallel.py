@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,8 @@ from .errors import HostError, Unreachable
 from .hosts import Host
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _GRACE = 2.0  # seconds past its deadline after which a host's thread is given up
 
@@ -108,6 +111,7 @@ class Fleet(Generic[T]):
             except HostError as error:
                 self._done.put((job, None, error))
             except Exception as defect:  # noqa: BLE001 - one host's surprise is its row, not the end of the others
+                _log.debug("%s: unexpected", job.host.name, exc_info=True)
                 message = f"unexpected {type(defect).__name__}: {defect} (fab --debug tells more)"
                 self._done.put((job, None, HostError(message, short=f"unexpected {type(defect).__name__}")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from .ssh_gateway import Gateways
 from .ssh_options import SshOptions
 from .ssh_socket import ProxyProcess, connect_tcp
 from .text import clean
+
+_LOGINS_AT_ONCE = 8
+"""On one sshd. With more than ten under way it turns connections away at random (MaxStartups 10:30:100)."""
 
 _NEARLY = 0.2  # seconds; Paramiko's own timers are not exact
 _KEEPALIVE = 10  # seconds; makes a dead peer of a silent log visible to TCP
@@ -54,6 +58,8 @@ class Dialer:
     def __init__(self, gateways: Gateways, secrets: Secrets) -> None:
         self._gateways = gateways
         self._secrets = secrets
+        self._lock = threading.Lock()
+        self._logins: dict[tuple[str, int], threading.Semaphore] = {}
 
     def connect(
         self, options: SshOptions, deadline: Deadline, on_socket: Callable[[Callable[[], None]], None]
@@ -62,6 +68,19 @@ class Dialer:
 
         :raises Unreachable: no connection, an unverified host key, or no login.
         """
+        with self._lock:
+            place = (options.hostname, options.port)
+            login = self._logins.setdefault(place, threading.Semaphore(_LOGINS_AT_ONCE))
+        if not login.acquire(timeout=deadline.left()):
+            raise _silent(options, deadline)
+        try:
+            return self._connect(options, deadline, on_socket)
+        finally:
+            login.release()
+
+    def _connect(
+        self, options: SshOptions, deadline: Deadline, on_socket: Callable[[Callable[[], None]], None]
+    ) -> VerifiedConnection:
         proxy: ProxyProcess | None = None
         if options.proxy_jump:
             proxy = self._gateways.through(options, deadline)
@@ -92,10 +111,7 @@ def _explained(problem: BaseException, options: SshOptions, deadline: Deadline, 
     text = clean(problem) or type(problem).__name__
     # "No existing session": Paramiko's key exchange has run out of time.
     if isinstance(problem, TimeoutError) or deadline.left() < _NEARLY or "No existing session" in text:
-        return Unreachable(
-            f"{where} takes the connection but sshd does not answer within {deadline.seconds:.0f} s",
-            short="sshd does not answer",
-        )
+        return _silent(options, deadline)
     if "banner" in text.lower() or isinstance(problem, (EOFError, ConnectionResetError)):
         return Unreachable(
             f"{where} hangs up before ssh begins ({text}): is that an sshd?", short="hangs up before ssh begins"
@@ -103,6 +119,14 @@ def _explained(problem: BaseException, options: SshOptions, deadline: Deadline, 
     if isinstance(problem, IncompatiblePeer):
         return Unreachable(f"{where} offers only old algorithms ({text}): update its sshd", short="no common algorithm")
     return Unreachable(f"ssh to {where} failed: {text}", short="ssh failed")
+
+
+def _silent(options: SshOptions, deadline: Deadline) -> Unreachable:
+    where = f"{options.hostname}:{options.port}"
+    return Unreachable(
+        f"{where} takes the connection but sshd does not answer within {deadline.seconds:.0f} s",
+        short="sshd does not answer",
+    )
 
 
 def _proxy_failed(options: SshOptions, complaint: str) -> Unreachable:

@@ -98,7 +98,7 @@ def _guarded(c: Any, body: Callable[..., int], args: tuple[Any, ...], flags: dic
 
 def quiet_paramiko() -> None:
     """Paramiko logs a traceback for every refused connection; our rows say it better. With --debug it may speak."""
-    if not logging.getLogger("invoke").handlers and not os.environ.get("INVOKE_DEBUG"):
+    if not logging.getLogger().handlers:
         logger = logging.getLogger("paramiko")
         logger.addHandler(logging.NullHandler())
         logger.propagate = False

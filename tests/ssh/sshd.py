@@ -30,7 +30,13 @@ class Sshd:
     address = "127.0.0.1"
 
     def __init__(
-        self, folder: Path, authorized: list[Path], *, key_types: tuple[str, ...] = ("ed25519",), path: str = ""
+        self,
+        folder: Path,
+        authorized: list[Path],
+        *,
+        key_types: tuple[str, ...] = ("ed25519",),
+        path: str = "",
+        max_startups: str = "500",
     ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
@@ -39,6 +45,7 @@ class Sshd:
         self.home.mkdir()
         self.host_keys = [make_key(folder / f"host_{kind}", kind) for kind in key_types]
         (folder / "authorized_keys").write_text("".join(key.with_suffix(".pub").read_text() for key in authorized))
+        self._max_startups = max_startups
         self._path = path or f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -70,7 +77,7 @@ class Sshd:
             "PidFile none",
             "PrintMotd no",
             "LogLevel VERBOSE",
-            "MaxStartups 500",
+            f"MaxStartups {self._max_startups}",
             "MaxAuthTries 6",
             # The developer's own login scripts stay out.
             f"SetEnv HOME={self.home} PATH={self._path}",

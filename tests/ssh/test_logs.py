@@ -164,10 +164,8 @@ def gone(server: Sshd) -> bool:
     return False
 
 
-@pytest.mark.serial
-def test_a_follower_of_two_hosts_ends_at_ctrl_c_and_leaves_nothing_there(
-    checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor, follow: Any
-) -> None:
+def two_hosts(checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor) -> tuple[list[Sshd], list[Door]]:
+    """``bot`` and ``other-bot``, each ticking on a host of its own."""
     servers = [make_sshd("one"), make_sshd("two")]
     doors = [make_door("bot"), make_door("other-bot")]
     checkout.trust(*(server.known_hosts_line() for server in servers))
@@ -175,6 +173,14 @@ def test_a_follower_of_two_hosts_ends_at_ctrl_c_and_leaves_nothing_there(
     checkout.write_inventory({door.name: checkout.host(server, door.variables) for server, door in pairs})
     for door in doors:
         ticking(door)
+    return servers, doors
+
+
+@pytest.mark.serial
+def test_a_follower_of_two_hosts_ends_at_ctrl_c_and_leaves_nothing_there(
+    checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor, follow: Any
+) -> None:
+    servers, doors = two_hosts(checkout, make_sshd, make_door)
     times = []
     for _ in range(3):
         follower = follow()
@@ -205,13 +211,7 @@ def test_a_follower_that_is_killed_leaves_nothing_there_either(
 def test_a_host_that_goes_away_is_reported_and_the_others_go_on(
     checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor, follow: Any
 ) -> None:
-    servers = [make_sshd("one"), make_sshd("two")]
-    doors = [make_door("bot"), make_door("other-bot")]
-    checkout.trust(*(server.known_hosts_line() for server in servers))
-    pairs = zip(servers, doors, strict=True)
-    checkout.write_inventory({door.name: checkout.host(server, door.variables) for server, door in pairs})
-    for door in doors:
-        ticking(door)
+    servers, _ = two_hosts(checkout, make_sshd, make_door)
     follower = follow()
     follower.until("tick of bot", "tick of other-bot")
     servers[0].drop_sessions()

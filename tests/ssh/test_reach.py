@@ -124,6 +124,18 @@ def test_fifty_hosts_with_three_dead_and_one_hanging_are_a_table_in_bounded_time
     assert done.seconds < BOUNDED
 
 
+def test_many_bots_on_one_host_do_not_run_into_its_limit_of_unfinished_logins(
+    checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor
+) -> None:
+    server = make_sshd(max_startups="10:100:10")
+    doors = {f"bot{number:02}": make_door(f"bot{number:02}") for number in range(30)}
+    checkout.trust(server.known_hosts_line())
+    checkout.write_inventory({name: checkout.host(server, door.variables) for name, door in doors.items()})
+    done = checkout.fab("status")
+    assert done.code == 0, done
+    assert len(done.rows()) == 30
+
+
 def test_ctrl_c_while_waiting_names_who_has_not_answered_and_exits_130(
     checkout: Checkout, sshd: Sshd, make_door: MakeDoor, bot: Door
 ) -> None:
