@@ -20,7 +20,8 @@ def read(path: str) -> dict[str, str]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: write it anew as KEY=VALUE lines") from None
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; check the path and its owner") from None
+        hint = "run this as the bot's user" if isinstance(error, PermissionError) else "check the path"
+        raise ConfigError(f"cannot read {path}: {error.strerror}; {hint}") from None
     return parse(text, path)
 
 

@@ -30,7 +30,7 @@ CPU_SAMPLE = 0.1
 """Seconds over which processor use is measured."""
 
 
-def status(config: Config, here: instance.Instance, paths: Paths, measure: bool = True) -> dict[str, Any]:
+def status(config: Config, here: instance.Instance, paths: Paths) -> dict[str, Any]:
     """The document that ``status --json`` prints. Raises ConfigError when the lock directory cannot be used."""
     warnings: list[str] = []
     guard = control.ping(here.control_socket)
@@ -40,7 +40,8 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
     except ValueError as error:
         remembered = snapshot.Snapshot()
         warnings.append(f"state cannot be read: {error}")
-    bot, unknown = _find(config, here, remembered.bot, guard, warnings)
+    bots, unknown = _find(config, here, remembered.bot, guard)
+    bot = bots[0] if bots else None
     try:
         desired = wish.read_desired(here)
     except OSError as error:
@@ -48,14 +49,8 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
         warnings.append(f"cannot read what was asked for: {here.desired}: {error.strerror}")
     maintenance = wish.read_maintenance(here)
     state = _state(bot, unknown, guard, remembered, desired.wanted, config.start_grace)
-    if guard is None and silent is None and desired.wanted:
-        warnings.append("no guard is on watch: cron starts one every minute, or `watchdog guard` does now")
-    if bot and not desired.wanted:
-        warnings.append("the bot runs although `stop` was said: it was started by hand")
     number = identity.read_pid_file(config.pid_file)
-    if bot and number != bot.pid:
-        warnings.append(f"{config.pid_file} names {number or 'nobody'}, the bot is PID {bot.pid}")
-    warnings += _older_watchdogs(config)
+    warnings += _warnings(config, bots, number, desired.wanted, guard is not None or silent is not None)
     started = clock.utc() - clock.now() + bot.start / clock.TICKS_PER_SECOND if bot else None
     last = journal.last_event(paths.events_file)
     next_start = guard.get("next_start_in_s") if guard else _delay(remembered)
@@ -73,13 +68,14 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
         "desired_reason": desired.reason,
         "maintenance": maintenance_document(maintenance),
         "pid": bot.pid if bot else None,
+        "duplicates": [one.pid for one in bots[1:]],
         "started_at": clock.stamp(started) if started else None,
         "uptime_s": round(clock.utc() - started, 1) if started else None,
         "restarts": remembered.memory.restarts,
-        **(_measure(bot.pid) if bot and measure else {"cpu_percent": None, "memory_bytes": None}),
+        **(_measure(bot.pid) if bot else {"cpu_percent": None, "memory_bytes": None}),
         "last_event": {key: last.get(key) for key in ("time", "kind", "message")} if last else None,
         "last_exit": remembered.last_exit,
-        "next_start_in_s": None if bot or next_start is None else round(next_start, 1),
+        "next_start_in_s": None if bot or maintenance or next_start is None else round(next_start, 1),
         "guard": _guard_document(guard, silent),
         "lock": here.bot_lock,
         "instance_dir": here.directory,
@@ -94,6 +90,19 @@ def status(config: Config, here: instance.Instance, paths: Paths, measure: bool 
         },
         "warnings": warnings,
     }
+
+
+def _warnings(config: Config, bots: list[Identity], named: int | None, wanted: bool, guarded: bool) -> list[str]:
+    found = []
+    if len(bots) > 1:
+        found.append(f"MORE THAN ONE BOT IS RUNNING: PIDs {', '.join(str(one.pid) for one in bots)}: end all but one")
+    if not guarded and wanted:
+        found.append("no guard is on watch: cron starts one every minute, or `watchdog guard` does now")
+    if bots and not wanted:
+        found.append("the bot runs although `stop` was said: it was started by hand")
+    if bots and named != bots[0].pid:
+        found.append(f"{config.pid_file} names {named or 'nobody'}, the bot is PID {bots[0].pid}")
+    return found + _older_watchdogs(config)
 
 
 def maintenance_document(found: wish.Maintenance | None) -> dict[str, Any] | None:
@@ -121,28 +130,21 @@ def release() -> str | None:
 
 
 def _find(
-    config: Config, here: instance.Instance, known: Identity | None, guard: dict[str, Any] | None, warnings: list[str]
-) -> tuple[Identity | None, str | None]:
+    config: Config, here: instance.Instance, known: Identity | None, guard: dict[str, Any] | None
+) -> tuple[list[Identity], str | None]:
+    """The running bots, the holder of the lock first; and a sentence where it cannot be told whether there is one."""
     holders = [pid for pid in locks.holders(here.bot_lock) if pid != os.getpid()]
-    bot = identity.among(holders, config, here, known) if holders else None
     seen = identity.look(config, here, known)
-    if bot is None:
-        bot = seen.bot
-    others = [one for one in (seen.bot, *seen.others) if one and bot and one.pid != bot.pid]
-    if others:
-        warnings.append(
-            f"more than one bot is running: PIDs {', '.join(str(one.pid) for one in [bot, *others] if one)}"
-        )
+    bot = (identity.among(holders, config, here, known) if holders else None) or seen.bot
     if bot is not None:
-        return bot, None
-    watchers = {guard.get("pid")} if guard else set()
-    strangers = [pid for pid in holders if pid not in watchers and not identity.are_leftovers([pid], known)]
-    strangers = [pid for pid in strangers if not _passing(pid)]
+        return [bot, *(one for one in (seen.bot, *seen.others) if one and one.pid != bot.pid)], None
     if seen.unknown:
-        return None, seen.unknown
-    if strangers:
-        return None, f"PID {strangers[0]} holds {here.bot_lock} and is not known to be the bot"
-    return None, None
+        return [], seen.unknown
+    watcher = guard.get("pid") if guard else None
+    for pid in holders:
+        if pid != watcher and not identity.are_leftovers([pid], known) and not _passing(pid):
+            return [], f"PID {pid} holds {here.bot_lock} and is not known to be the bot"
+    return [], None
 
 
 def _passing(pid: int) -> bool:

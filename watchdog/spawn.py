@@ -119,7 +119,8 @@ def trim_output(path: str) -> None:
     try:
         if os.stat(path).st_size < OUT_LIMIT:
             return
-        with open(path, "rb") as file, open(f"{path}.1", "wb") as copy:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(path, "rb") as file, open(os.open(f"{path}.1", flags, 0o600), "wb") as copy:
             file.seek(-OUT_LIMIT, os.SEEK_END)
             copy.write(file.read(OUT_LIMIT))
         os.truncate(path, 0)

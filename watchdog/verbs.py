@@ -46,7 +46,7 @@ def status(context: Context) -> int:
     found = report.status(context.config, context.instance, context.paths)
     text = render(found, context.arguments.verbose)
     context.answer(found, text)
-    return int(status_exit_code(State(found["state"])))
+    return int(ExitCode.FAILED if found["duplicates"] else status_exit_code(State(found["state"])))
 
 
 def render(found: dict[str, Any], verbose: bool) -> str:
