@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -19,7 +21,7 @@ from demo.smtp_answers import Behaviour
 from lab.api import Lab
 from lab.image import BOT_USER
 from tests.lab.chain.fleet import Fleet, deployed, mail_server, traders, wait_for_trade
-from tests.lab.chain.processes import Headcount, calls, number_inside
+from tests.lab.chain.processes import Headcount, bots, calls, guards, heirs, number_inside
 from tests.lab.chain.revival import HEADING, row
 from tests.lab.chain.waiting import until
 
@@ -82,6 +84,35 @@ def test_without_the_operator_the_delays_grow_and_the_fifth_death_is_told_as_cri
     answer = chain.door(HOST, "start")
     assert answer["action"] == "started"
     assert chain.status(HOST)["restarts"] == 0
+
+
+@pytest.mark.promise(1)
+@pytest.mark.fault("F76")
+def test_deploys_that_replace_the_guard_while_the_bot_keeps_dying_never_make_two(chain: Fleet) -> None:
+    over, kills = threading.Event(), []
+
+    def keep_killing() -> None:
+        while not over.wait(0.7):
+            for pid in bots(chain.lab, HOST):
+                os.kill(pid, signal.SIGKILL)
+                kills.append(pid)
+
+    chain.door(HOST, "start")
+    with Headcount(chain.lab, [HOST]) as count, ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(keep_killing)
+        try:
+            for grace in (8, 9):
+                chain.vary(HOST, watchdog_stop_grace=grace)
+                assert "guard replaced" in chain.deploy().stdout
+        finally:
+            over.set()
+        killing.result()
+        chain.door(HOST, "start")
+        wait_for_trade(chain, HOST)
+    print(f"{len(kills)} kills; looks: {count.seen[HOST]}")
+    assert len(kills) >= 3
+    assert count.never_two()
+    assert len(guards(chain.lab, HOST)) == len(heirs(chain.lab, HOST)) == 1
 
 
 @pytest.mark.promise(4)

@@ -22,8 +22,11 @@ DOOR = "/opt/dca-watchdog/bin/dcaTrader"
 
 
 def bots(lab: Lab, host: str, script: str = SCRIPT) -> list[int]:
-    """Live processes of that host that run the bot's script, by this machine's PIDs."""
-    return [pid for pid, words in lab.pids(host).items() if "python" in Path(words[0]).name and script in words]
+    """Live processes of that host that run the bot's script, by this machine's PIDs.
+
+    A Python that merely has the script's path among its arguments, as the role's look at the host does, is none.
+    """
+    return [pid for pid, words in lab.pids(host).items() if "python" in Path(words[0]).name and words[1:2] == [script]]
 
 
 def guards(lab: Lab, host: str) -> list[int]:
