@@ -11,7 +11,7 @@ from typing import Any, Callable
 from . import clock, control, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
 from .cli import Context
 from .errors import BusyError, UsageError, WatchdogError
-from .states import State, status_exit_code
+from .states import ExitCode, State, status_exit_code
 
 ALERT_TEST = 60
 """Seconds for one test mail."""
