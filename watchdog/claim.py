@@ -72,7 +72,9 @@ class Claim:
         found = identity.among(pids, self._config, self._instance, known)
         if found:
             self._contended_since = None
-            return Finding("bot", "it holds the bot's lock", found)
+            seen = identity.look(self._config, self._instance, found)
+            others = tuple(one for one in (seen.bot, *seen.others) if one and one.pid != found.pid)
+            return Finding("bot", "it holds the bot's lock", found, others)
         if pids and identity.are_leftovers(pids, known):
             return Finding("leftovers")
         now = clock.now()
