@@ -80,10 +80,13 @@ class Story:
             assert self.vacant(), "the delay has passed and nobody forbids the start"
         return delays
 
-    @property
-    def phase(self) -> State:
-        """The state that people see."""
-        return self.memory.phase
+    def is_in(self, state: State) -> bool:
+        """True when this is the state that people see."""
+        return self.memory.phase is state
+
+    def is_open(self) -> bool:
+        """True while the breaker is open."""
+        return self.memory.breaker
 
     def said(self, kind: str) -> list[str]:
         """The texts of all alerts of a kind."""

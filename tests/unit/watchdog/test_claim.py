@@ -112,9 +112,7 @@ def test_no_lock_at_all_is_unclear_and_never_vacant(
     if kind == "link":
         os.symlink("/dev/null", instance.bot_lock)
     else:
-        monkeypatch.setattr(
-            claims.locks, "acquire", lambda path: (_ for _ in ()).throw(OSError(37, "No locks available"))
-        )
+        monkeypatch.setattr(locks, "acquire", lambda path: (_ for _ in ()).throw(OSError(37, "No locks available")))
     found = claim.examine(None, patient=True)
     assert found.kind == "unclear" and instance.bot_lock in found.text
 

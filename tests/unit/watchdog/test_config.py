@@ -20,7 +20,7 @@ ROOT = {"WATCHDOG_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
 SECRET = "correct-horse-battery"
 
 
-def load(project: Path, files: list[str] | None = None, **settings: str) -> config.Config:
+def load(project: Path, files: list[str] | None = None, /, **settings: str) -> config.Config:
     """The configuration of a project with these variables in the environment."""
     return config.load({**ROOT, "WATCHDOG_APP_DIR": str(project), **settings}, files or [])
 
@@ -32,7 +32,7 @@ def env_file(folder: Path, name: str, text: str) -> str:
     return str(path)
 
 
-def refusal(project: Path, files: list[str] | None = None, **settings: str) -> str:
+def refusal(project: Path, files: list[str] | None = None, /, **settings: str) -> str:
     """The one line that refuses these settings."""
     with pytest.raises(ConfigError) as caught:
         load(project, files, **settings)
@@ -93,7 +93,7 @@ def test_arguments_are_split_like_a_shell_does_it(project: Path) -> None:
 
 
 @PROPERTY
-@given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")), max_size=4))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), max_size=4))
 def test_arguments_survive_being_handed_to_a_guard(args: list[str]) -> None:
     assert config.split_args(config.quote_args(tuple(args)), {}) == tuple(args)
 

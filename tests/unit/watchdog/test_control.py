@@ -6,6 +6,7 @@ import json
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -121,10 +122,7 @@ def test_an_answer_may_take_longer_than_the_first_word(path: str) -> None:
 @pytest.mark.fault("F20")
 def test_many_clients_at_once_are_all_answered(running: Running, path: str) -> None:
     answers: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda n=n: answers.append(control.ask(path, {"n": n}, 5.0)))  # type: ignore[misc]
-        for n in range(20)
-    ]
+    threads = [threading.Thread(target=lambda n=n: answers.append(control.ask(path, {"n": n}, 5.0))) for n in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -320,10 +318,10 @@ def test_a_server_that_talks_rubbish_or_hangs_up_is_no_answer(path: str, said: b
 def test_a_server_of_another_user_is_not_trusted(running: Running, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     running.server._handler = lambda request, reply: asked.append(request)
-    monkeypatch.setattr(control.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     if os.getuid() != 0:  # root is trusted by everybody
         assert control.ask(path, {}, 1.0) is None
-    monkeypatch.setattr(control.struct, "unpack", lambda layout, data: (1, 4242, 4242))
+    monkeypatch.setattr(struct, "unpack", lambda layout, data: (1, 4242, 4242))
     assert control.ask(path, {}, 1.0, hear=0.5) is None
     assert asked == []
 

@@ -57,7 +57,7 @@ def backoff() -> Memory:
     story.now = 5_000.0
     story.start()
     story.die(0.1, verified=False)
-    assert story.phase is State.BACKOFF
+    assert story.is_in(State.BACKOFF)
     return story.memory
 
 

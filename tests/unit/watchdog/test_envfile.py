@@ -15,7 +15,7 @@ from watchdog.errors import ConfigError
 
 KEYS = st.from_regex(r"[A-Z][A-Z0-9_]{0,15}", fullmatch=True)
 PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=40)
-ONE_LINE = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n\r\0"), max_size=40)
+ONE_LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\0"), max_size=40)
 
 TEMPLATE = Environment(trim_blocks=True, keep_trailing_newline=True).from_string(  # as Ansible sets it up
     (REPOSITORY / "roles" / "watchdog" / "templates" / "env.j2").read_text()

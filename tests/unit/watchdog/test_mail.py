@@ -20,6 +20,7 @@ from demo.mail_sink import MailSink
 from tests.unit.watchdog.parts import PROPERTY, attempt, one_line
 from watchdog import mail
 from watchdog.errors import ConfigError
+from watchdog.journal import clean
 from watchdog.mail import DeliveryError, MailSettings
 
 SECRET = "correct-horse"
@@ -174,7 +175,7 @@ def test_no_text_can_add_a_header(subject: str, ident: str) -> None:
 @given(st.text(max_size=300))
 def test_the_body_arrives_as_it_was_written_without_control_characters(text: str) -> None:
     body = composed(body=text).get_content()
-    assert body.splitlines() == ([mail.clean(line) for line in text.splitlines()] or [""])
+    assert body.splitlines() == ([clean(line) for line in text.splitlines()] or [""])
 
 
 def test_a_long_subject_is_cut() -> None:
@@ -199,7 +200,7 @@ def test_mails_arrive_in_order_and_each_is_reported(sink: MailSink) -> None:
 )  # fmt: skip
 def test_any_body_arrives_whole(sink: MailSink, body: str) -> None:
     assert send(settings_for(sink), entry(body=body), entry(2)) == [(0, None), (1, None)]
-    expected = "\n".join(mail.clean(line) for line in body.splitlines())
+    expected = "\n".join(clean(line) for line in body.splitlines())
     assert sink.mails[0].text.rstrip("\n") == expected.rstrip("\n")
     assert sink.mails[1].text == "body 2\n"
 

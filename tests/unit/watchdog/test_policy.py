@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from tests.unit.watchdog.story import Story
@@ -24,7 +26,7 @@ def test_the_first_death_of_a_running_bot_is_followed_by_a_start_at_once() -> No
     story = Story()
     story.run(3 * HOUR)
     assert story.die(3 * HOUR) == 0
-    assert story.phase is State.BACKOFF
+    assert story.is_in(State.BACKOFF)
     assert story.vacant()
 
 
@@ -96,10 +98,10 @@ def test_the_fifth_failure_within_an_hour_opens_the_breaker_with_one_critical_al
     story = Story()
     story.crash_loop(BREAKER - 1)
     before = len(story.said("failed"))
-    assert story.phase is not State.FAILED
+    assert not story.is_in(State.FAILED)
     story.start()
     story.die(0.1, verified=False)
-    assert story.phase is State.FAILED
+    assert story.is_in(State.FAILED)
     assert len(story.said("failed")) == before + 1
     assert "5 times within an hour" in story.said("failed")[-1]
     story.now += 10
@@ -115,7 +117,7 @@ def test_slow_crash_loops_open_the_breaker_too(life: float) -> None:
     for number in range(1, BREAKER + 1):
         story.run(life)
         story.now += story.die(life)
-        assert (story.phase is State.FAILED) == (number == BREAKER)
+        assert (story.is_in(State.FAILED)) == (number == BREAKER)
         assert story.vacant()
     assert len(story.said("failed")) == 1
 
@@ -128,9 +130,9 @@ def test_retries_go_on_while_the_breaker_is_open() -> None:
     assert story.starts == starts + 20
     story.start()
     story.die(0.1, verified=False)
-    assert story.phase is State.FAILED
+    assert story.is_in(State.FAILED)
     assert not story.vacant(), "the delay counts while the breaker is open"
-    assert story.phase is State.FAILED
+    assert story.is_in(State.FAILED)
 
 
 def test_failures_older_than_an_hour_do_not_count_for_the_breaker() -> None:
@@ -139,7 +141,7 @@ def test_failures_older_than_an_hour_do_not_count_for_the_breaker() -> None:
         story.run(HEALTHY - 10)
         story.die(HEALTHY - 10)
         story.now += WINDOW / 4  # at most four within any hour
-    assert not story.memory.breaker
+    assert not story.is_open()
     assert story.said("failed") == []
 
 
@@ -149,10 +151,10 @@ def test_a_restart_while_the_breaker_is_open_is_no_news_until_it_has_held() -> N
     told = len(story.alerts)
     story.run(HEALTHY - 1)
     assert len(story.alerts) == told
-    assert story.memory.breaker
+    assert story.is_open()
     story.tick(WINDOW)
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
-    assert not story.memory.breaker
+    assert not story.is_open()
     assert story.noted("recovered")
     story.tick(5 * HOUR)
     assert len(story.alerts) == told + 1
@@ -164,7 +166,7 @@ def test_a_bot_that_dies_every_eleven_minutes_is_a_crash_loop_too() -> None:
         story.run(HEALTHY + 60)
         story.now += story.die(HEALTHY + 60)
         assert story.vacant()
-    assert story.memory.breaker
+    assert story.is_open()
     assert len(story.said("failed")) == 1
     assert len(story.alerts) <= 7, "a hundred deaths are no hundred mails"
 
@@ -186,14 +188,14 @@ def test_the_operators_start_resets_ladder_and_breaker() -> None:
     story.crash_loop(9)
     story.start()
     story.die(0.1, verified=False)
-    assert story.memory.breaker
+    assert story.is_open()
     story.feed(policy.Asked())
     assert story.vacant(), "an operator does not wait for the ladder"
     story.run(10, operator=True)
-    assert story.phase is State.RUNNING
+    assert story.is_in(State.RUNNING)
     assert story.memory.restarts == 0
     assert story.die(10) == 0
-    assert story.phase is State.BACKOFF
+    assert story.is_in(State.BACKOFF)
 
 
 # Failing to start ----------------------------------------------------------------------------------------------------
@@ -294,7 +296,7 @@ def test_a_hold_code_stops_all_retries_with_one_alert(code: int) -> None:
     for _ in range(100):
         story.now += HOUR
         assert not story.vacant()
-        assert story.phase is State.HELD
+        assert story.is_in(State.HELD)
     assert len(story.said("failed")) == len(story.alerts) == 1
     assert str(code) in story.alerts[0].text
 
@@ -339,7 +341,7 @@ def test_a_hold_outranks_an_open_breaker() -> None:
     story.die(0.1, verified=False, code=78)
     story.now += HOUR
     assert not story.vacant()
-    assert story.phase is State.HELD
+    assert story.is_in(State.HELD)
 
 
 @pytest.mark.promise(2)
@@ -367,7 +369,7 @@ def test_a_stopped_bot_is_never_started_however_long_it_lasts() -> None:
     for _ in range(200):
         story.now += HOUR
         assert not story.vacant(wanted=False)
-        assert story.phase is State.STOPPED
+        assert story.is_in(State.STOPPED)
     assert story.alerts == [] or [alert.kind for alert in story.alerts] == ["restarted"]
 
 
@@ -377,7 +379,7 @@ def test_a_stop_while_waiting_for_a_retry_ends_the_retries() -> None:
     story.start()
     story.die(0.1, verified=False)
     assert not story.vacant(wanted=False)
-    assert story.phase is State.STOPPED
+    assert story.is_in(State.STOPPED)
     story.now += HOUR
     assert not story.vacant(wanted=False)
     assert story.memory.next_start is None
@@ -412,7 +414,7 @@ def test_maintenance_starts_nothing_and_says_so_once() -> None:
     story.die(HOUR)
     for _ in range(60):
         assert not story.vacant(maintenance=True)
-        assert story.phase is State.DOWN
+        assert story.is_in(State.DOWN)
         story.now += 60
     assert len(story.noted("not-started")) == 1
     assert len(story.alerts) == told
@@ -435,7 +437,7 @@ def test_the_end_of_maintenance_starts_a_bot_that_died_meanwhile() -> None:
 def test_stop_outranks_maintenance() -> None:
     story = Story()
     assert not story.vacant(wanted=False, maintenance=True)
-    assert story.phase is State.STOPPED
+    assert story.is_in(State.STOPPED)
 
 
 @pytest.mark.fault("F38")
@@ -444,7 +446,7 @@ def test_nothing_is_started_while_the_host_shuts_down() -> None:
     story.run(HOUR)
     story.die(HOUR, code=0)
     assert not story.vacant(shutting_down=True)
-    assert story.phase is State.DOWN
+    assert story.is_in(State.DOWN)
     assert story.vacant(), "a shutdown that was called off"
 
 
@@ -459,7 +461,7 @@ def test_a_reboot_is_no_failure() -> None:
         story.feed(policy.Rebooted())
         story.now += 5
         assert story.vacant(), "started at once after every boot"
-    assert not story.memory.breaker and story.memory.failures == ()
+    assert not story.is_open() and story.memory.failures == ()
     assert story.said("failed") == []
 
 
@@ -479,7 +481,7 @@ def test_the_ladder_goes_on_over_a_reboot() -> None:
     assert again.vacant()
     again.start()
     assert again.die(0.1, verified=False) == LADDER[7]
-    assert again.phase is State.FAILED
+    assert again.is_in(State.FAILED)
 
 
 def test_shifting_there_and_back_changes_nothing() -> None:
@@ -502,7 +504,7 @@ def test_adopting_the_recorded_bot_says_nothing() -> None:
     notes, alerts = len(story.notes), len(story.alerts)
     story.feed(policy.Adopted(story.pid, "it holds the bot's lock", HOUR, True))
     assert (len(story.notes), len(story.alerts)) == (notes, alerts)
-    assert story.phase is State.RUNNING
+    assert story.is_in(State.RUNNING)
 
 
 @pytest.mark.fault("F02")
@@ -520,7 +522,7 @@ def test_an_adopted_bot_that_has_long_been_healthy_settles_the_past() -> None:
     told = len(story.alerts)
     story.now += WINDOW
     story.feed(policy.Adopted(4711, "started by hand", WINDOW, False))
-    assert not story.memory.breaker
+    assert not story.is_open()
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
 
 
@@ -535,7 +537,7 @@ def test_the_unknown_is_told_once_and_nothing_is_started() -> None:
         story.feed(policy.Unclear("PID 7 holds the lock and is not known to be the bot"))
         story.now += 10
     assert story.starts == 0
-    assert story.phase is State.UNKNOWN
+    assert story.is_in(State.UNKNOWN)
     assert len(story.said("error")) == 1
     assert "PID 7" in story.said("error")[0]
 
@@ -575,7 +577,7 @@ def test_a_stuck_bot_is_told_once() -> None:
     story.run(10)
     for _ in range(10):
         story.feed(policy.Stuck("PID 7 survived SIGKILL"))
-        assert story.phase is State.STUCK
+        assert story.is_in(State.STUCK)
     assert len(story.said("error")) == 1
 
 
@@ -619,7 +621,7 @@ def test_every_event_of_the_policy_is_handled_by_a_step_that_changes_no_argument
         policy.Stopped(False), policy.Stuck("x"), policy.Unclear("x"), policy.Duplicate("x"), policy.Asked(),
         policy.Tick(),
     ]  # fmt: skip
-    assert {type(event) for event in events} == set(policy.Event.__args__)
+    assert {type(event) for event in events} == set(get_args(policy.Event))
     for event in events:
         first = policy.step(memory, event, 100.0)
         assert policy.step(memory, event, 100.0) == first, "the same question has the same answer"

@@ -50,7 +50,7 @@ def test_a_day_of_short_lives_makes_a_handful_of_alerts(life: float, most: int) 
     assert lives <= most
     assert [alert.kind for alert in story.alerts].count("failed") == 1
     assert len(story.alerts) <= 6, "one per restart until the breaker opens, then silence"
-    assert story.phase is State.FAILED
+    assert story.is_in(State.FAILED)
 
 
 @pytest.mark.fault("F62")

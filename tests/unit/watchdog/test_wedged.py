@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.watchdog.parts import Sleepers, VirtualClock, first_line
-from watchdog import beat, clock, locks, paths, procfs, wedged
+from watchdog import beat, clock, identity, locks, paths, procfs, wedged
 from watchdog.argv import is_agent
 from watchdog.config import Config
 from watchdog.instance import Instance
@@ -163,7 +163,7 @@ def test_the_beat_is_read_back_as_its_age(tmp_path: Path, virtual_clock: Virtual
 
 def test_a_process_that_is_gone_needs_no_ending(sleepers: Sleepers, journal: Journal) -> None:
     process = sleepers.python("-c", HANG)
-    found = wedged.identity.identify(process.pid)
+    found = identity.identify(process.pid)
     assert found is not None
     process.kill()
     process.wait(10)

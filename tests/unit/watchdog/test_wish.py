@@ -36,8 +36,8 @@ def test_where_nothing_was_said_the_bot_should_run(instance: Instance) -> None:
 def test_the_word_is_kept_with_who_when_and_why(instance: Instance, virtual_clock: VirtualClock) -> None:
     wish.write_desired(instance, wish.STOPPED, "alice@laptop", "exchange is down")
     found = wish.read_desired(instance)
-    assert found == ("stopped", "alice@laptop", "2026-11-24T06:00:00.000Z", "exchange is down")
     assert not found.wanted
+    assert found == wish.Desired("stopped", "alice@laptop", "2026-11-24T06:00:00.000Z", "exchange is down")
     virtual_clock.reboot(took=30 * 86_400)
     assert wish.read_desired(instance) == found
     wish.write_desired(instance, wish.RUN, "bob", "")
