@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import threading
@@ -128,7 +129,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except OSError as error:
-        print(f"price server: port {args.port}: {error.strerror}; choose another --port", file=sys.stderr)
+        print(
+            f"price server: port {args.port}: {os.strerror(error.errno or 0)}; choose another --port", file=sys.stderr
+        )
         return 1
     return 0
 
