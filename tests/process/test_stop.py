@@ -185,8 +185,10 @@ def test_a_stop_at_any_instant_of_a_start_leaves_no_bot(world: World, guarded: b
     if guarded:
         world.guard()
     for _ in range(min(20, ROUNDS)):
+        said = len(world.events("start-asked"))
         start = world.begin("start", "--json")
-        time.sleep(chance.uniform(0, 0.35))  # the point of this test is the random instant
+        oracle.until(lambda: len(world.events("start-asked")) > said, "the start is under way", every=0.001)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.1))  # the point of this test is the random instant
         stop = world.ok("stop", "--json")
         assert world.bots() == [], stop
         start.wait(30)
