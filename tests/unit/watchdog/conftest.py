@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from demo.mail_sink import MailSink
 from tests.unit.watchdog.parts import Sleepers, VirtualClock, instance_below, settings_for
+from watchdog import identity, paths
 from watchdog.config import Config
+from watchdog.identity import Identity, Sighting
 from watchdog.instance import Instance
 from watchdog.journal import Journal
 
@@ -64,3 +67,26 @@ def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     monkeypatch.setattr("watchdog.clock.utc", lambda: found.wall_seconds)
     monkeypatch.setattr("watchdog.clock.boot_id", lambda: found.boot)
     return found
+
+
+@pytest.fixture
+def look(config: Config, instance: Instance) -> Callable[..., Sighting]:
+    """Scan for the bot of this test's project."""
+
+    def scan(known: Identity | None = None, settings: Config = config) -> Sighting:
+        return identity.look(settings, instance, known)
+
+    return scan
+
+
+@pytest.fixture
+def places(config: Config, instance: Instance) -> paths.Paths:
+    """Where the files of that bot lie."""
+    return paths.of(config, instance)
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    """A mail server on loopback."""
+    with MailSink() as found:
+        yield found

@@ -16,7 +16,9 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 import watchdog
+from watchdog import identity
 from watchdog.config import Config
+from watchdog.identity import Identity
 from watchdog.instance import Instance, locate
 
 PACKAGE = Path(watchdog.__file__).resolve().parent
@@ -63,6 +65,17 @@ def interpreters() -> tuple[str, ...]:
         if there and minor not in found:
             found[minor] = there[0]
     return tuple(path for _, path in sorted(found.items()))
+
+
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+"""A line of Python that says that it is up, and then does nothing."""
+
+
+def identity_of(process: subprocess.Popen[str], own_session: bool = False) -> Identity:
+    """The identity of a living process."""
+    found = identity.identify(process.pid, own_session)
+    assert found is not None
+    return found
 
 
 def version_of(interpreter: str) -> str:
