@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_CURSOR = re.compile(r"\r|\x1b\[[0-9;?]*[A-Za-ln-z]")
+_CURSOR = re.compile(r"\x1b\[[0-9;?]*[A-Za-ln-z]")
 """What moves the cursor or clears a line, as progress displays do; colours stay."""
 
 
@@ -81,7 +81,8 @@ def run(
 def _read(descriptor: int, lines: list[str], on_line: Callable[[str], None]) -> None:
     with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as stream, contextlib.suppress(OSError):
         for raw in stream:  # a terminal ends with EIO where a pipe ends with end of file
-            line = _CURSOR.sub("", raw)
+            shown = raw.rstrip("\r\n").rpartition("\r")[2]  # a progress display writes over itself
+            line = _CURSOR.sub("", shown) + "\n"
             lines.append(line)
             on_line(line.rstrip("\n"))
 

@@ -78,7 +78,7 @@ class Stage:
             self._print(f"{prefix}({len(every) - _MOST_LINES} more lines above)", "output")
         for line in every[-_MOST_LINES:]:
             for part in _fold(line.rstrip(), self.width - len(prefix)):
-                self._print(prefix + part, "output")
+                self._print(prefix + part, None if "\x1b" in part else "output")
 
     def claim(self, true: object, text: str) -> None:
         """Print `text` as proved, or raise :class:`NotProvedError` with it."""

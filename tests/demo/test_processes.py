@@ -96,7 +96,9 @@ def test_the_output_of_a_command_comes_line_by_line_while_it_runs(tmp_path: Path
 
 
 def test_a_command_on_a_terminal_knows_its_width_and_keeps_colours_but_not_cursor_movements(tmp_path: Path) -> None:
-    say = "import os; print(os.get_terminal_size(1).columns); print('\\r\\x1b[K\\x1b[32mgreen\\x1b[0m\\x1b[2A')"
+    say = (
+        "import os; print(os.get_terminal_size(1).columns); print('working...\\r\\x1b[K\\x1b[32mgreen\\x1b[0m\\x1b[2A')"
+    )
     environment = {"PATH": os.environ["PATH"]}
     done = run([sys.executable, "-c", say], cwd=tmp_path, environment=environment, timeout=10, columns=76)
     assert done.output == "76\n\x1b[32mgreen\x1b[0m\n"
