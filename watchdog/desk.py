@@ -29,6 +29,10 @@ class Desk:
         """True while one of these verbs is under way."""
         return any(one.verb in verbs for one in self._open)
 
+    def stops(self, began: float) -> bool:
+        """True when a bot that began at this boot-clock time has to go: for a stop, or a restart asked for since."""
+        return any(one.verb == "stop" or (one.verb == "restart" and one.asked > began) for one in self._open)
+
     def in_the_way(self, verb: str) -> Operation | None:
         """The other operation that a start or restart would collide with."""
         others = [one for one in self._open if one.verb not in ("check", verb)]

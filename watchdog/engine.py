@@ -149,7 +149,8 @@ class Engine:
         operation.old_pid = self.bot.identity.pid if self.bot else None
         if verb != "check":
             try:
-                self._record_wish(operation)
+                state = wish.STOPPED if verb == "stop" else wish.RUN
+                wish.write_desired(self.instance, state, operation.by, operation.reason)
             except OSError as error:
                 text = f"not recorded, so not done: {self.instance.desired}: {error.strerror}"
                 operation.finish(result(operation, self._view(), ExitCode.FAILED, text))
@@ -159,23 +160,12 @@ class Engine:
             self.journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
         self._amnesty = self._amnesty or (verb in ("start", "restart") and not self._desk.wants(verb))
         self._desk.open(operation, self._view())
-        if self.bot and verb == "start":
-            self._forgive()
-        elif self._ladder is None and self.bot and verb in ("stop", "restart"):
-            self._stop_bot()
+        if self.bot and not self._ladder:
+            self._forgive() if verb == "start" else self._carry_out_stop(self.bot)
         elif self.bot is None:
             self._claim.look_anew()
             self._converge()
         self._finish()
-
-    def _record_wish(self, operation: Operation) -> None:
-        """Write the operator's word. On a disk that takes nothing a word that is recorded already still counts."""
-        state = wish.STOPPED if operation.verb == "stop" else wish.RUN
-        try:
-            wish.write_desired(self.instance, state, operation.by, operation.reason)
-        except OSError:
-            if wish.read_desired(self.instance).state != state:
-                raise
 
     def abandon(self) -> None:
         """The time is up: answer every operation with how far it came."""
@@ -332,9 +322,17 @@ class Engine:
         self._recorder.write_pid_file(found.pid)
         self._desk.adopted(found.pid, known)
         self._forgive()
-        if unfinished or self._desk.wants("stop", "restart"):
+        if unfinished:
             self._stop_bot()
+        else:
+            self._carry_out_stop(self.bot)
         return True
+
+    def _carry_out_stop(self, bot: Bot) -> None:
+        """Stop the bot if a stop is under way, or a restart that was asked for when this bot ran already."""
+        began = bot.identity.start / clock.TICKS_PER_SECOND
+        if self._desk.stops(began):
+            self._stop_bot()
 
     # Deaths and stops ------------------------------------------------------------------------------------------------
 

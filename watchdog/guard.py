@@ -194,7 +194,9 @@ class Guard:
                 reply(result.document())
 
             by, reason = str(request.get("by", "unknown")), str(request.get("reason", ""))
-            self.engine.submit(Operation(verb, by, reason, finish))
+            asked = request.get("asked")
+            spoken = float(asked) if isinstance(asked, (int, float)) else None
+            self.engine.submit(Operation(verb, by, reason, finish, asked=spoken))
         elif verb == "retire":
             self._leaving = "retired"
             reply(self._about())

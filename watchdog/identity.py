@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import argv, clock, procfs
+from . import argv, clock, pidfile, procfs
 
 if TYPE_CHECKING:
     from .config import Config
     from .instance import Instance
 
-MARKER = "WATCHDOG_INSTANCE"
+MARKER = pidfile.INSTANCE
 """Variable in the environment of every bot that we start; its value is the instance's key."""
 
 

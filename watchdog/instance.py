@@ -11,7 +11,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from . import locks, pidfile
+from . import locks, pidfile, store
 from .errors import ConfigError
 
 _NOT_LOCAL = frozenset(
@@ -100,11 +100,14 @@ def prepare(instance: Instance) -> None:
 
 def _record_script(instance: Instance) -> None:
     """Write down which path this directory stands for: whoever finds it by another real path later knows it again."""
-    if not os.path.exists(instance.script_record):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(instance.script_record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            os.write(descriptor, os.fsencode(instance.script))
-            os.close(descriptor)
+    wanted = os.fsencode(instance.script)
+    with contextlib.suppress(OSError):
+        if os.path.exists(instance.script_record) and store.read(instance.script_record) == wanted:
+            return
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(instance.script_record, flags, 0o600), "wb") as file:
+            file.write(wanted)
 
 
 def filesystem(descriptor: int) -> str:

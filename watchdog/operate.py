@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
 from . import clock, control, instance, launch, locks, oneshot, spawn, wedged, wish
 from .config import Config
@@ -31,17 +31,25 @@ def operate(
     launch.seal()
     instance.prepare(here)
     wish.inherit(here)
-    limit = config.pass_limit
+    limit = CHECK_LIMIT if verb == "check" else config.pass_limit
     observer = wedged.Observer(config, here, paths, journal)
     end = clock.now() + WAIT[verb]
     recorded = False
+    asked = clock.now()
+
+    def operation(finish: Callable[[Result], None]) -> Operation:
+        patience = clock.now() + CHECK_PATIENCE if verb == "check" else 0.0
+        return Operation(verb, by, reason, finish, patience, asked)
+
     while True:
         try:
-            answer = control.ask(here.control_socket, {"verb": verb, "by": by, "reason": reason}, limit)
+            answer = control.ask(here.control_socket, {"verb": verb, "by": by, "reason": reason, "asked": asked}, limit)
         except TimeoutError as error:
             raise BusyError(str(error)) from None
-        except ConnectionResetError:  # the guard died over it; what is left to do is the second half
-            verb = "start" if verb == "restart" else verb
+        except ConnectionResetError:  # the guard died over it, or left since the script has moved: ask the next one
+            here = instance.locate(config.script)
+            instance.prepare(here)
+            wish.inherit(here)
             continue
         if answer is not None and "exit_code" in answer:
             return answer
@@ -50,7 +58,7 @@ def operate(
         except OSError as error:
             raise ConfigError(f"no lock {here.guard_lock}: {error.strerror}; nothing is started without one") from None
         if lock is not None:
-            return _alone(config, here, paths, journal, (verb, by, reason), limit).document()
+            return _alone(config, here, paths, journal, operation, limit).document()
         if verb == "stop" and not recorded:  # said before the wait, so that a start under way already obeys it
             try:
                 wish.write_desired(here, wish.STOPPED, by, reason)
@@ -67,19 +75,15 @@ def operate(
 
 
 def _alone(
-    config: Config, here: instance.Instance, paths: Paths, journal: Journal, asked: tuple[str, str, str], limit: float
+    config: Config,
+    here: instance.Instance,
+    paths: Paths,
+    journal: Journal,
+    operation: Callable[[Callable[[Result], None]], Operation],
+    limit: float,
 ) -> Result:
     outbox = Outbox(config, paths, journal)
-    engine = Engine(config, here, paths, journal, outbox.alert)
-    check = asked[0] == "check"
-    if check:
-        limit = CHECK_LIMIT
-
-    def operation(finish: Any) -> Operation:
-        patience = clock.now() + CHECK_PATIENCE if check else 0.0
-        return Operation(*asked, finish, patience)
-
-    result = oneshot.run(engine, operation, limit)
+    result = oneshot.run(Engine(config, here, paths, journal, outbox.alert), operation, limit)
     spawn.trim_output(paths.bot_out)
     outbox.deliver()
     return result

@@ -38,14 +38,22 @@ class Result(NamedTuple):
 class Operation:
     """A start, stop, restart or check under way. ``finish`` is called once with its result.
 
-    ``patience`` is a boot-clock time until which a check waits for a delay of the ladder to pass.
+    ``patience`` is a boot-clock time until which a check waits for a delay of the ladder to pass. ``asked`` is when the
+    operator spoke: a restart that has to be asked for twice, since a guard died over it, does not stop the new bot.
     """
 
     def __init__(
-        self, verb: str, by: str, reason: str, finish: Callable[[Result], None], patience: float = 0.0
+        self,
+        verb: str,
+        by: str,
+        reason: str,
+        finish: Callable[[Result], None],
+        patience: float = 0.0,
+        asked: float | None = None,
     ) -> None:
         self.verb, self.by, self.reason, self.finish = verb, by, reason, finish
         self.patience = patience
+        self.asked = clock.now() if asked is None else asked
         self.since = clock.now()
         self.old_pid: int | None = None
         self.adopted = False

@@ -34,6 +34,7 @@ BASE = ".local/state/dca-watchdog"
 BOT_LOCK = "bot.lock"
 LOCK_FD = "WATCHDOG_LOCK_FD"
 PID_FILE = "WATCHDOG_PID_FILE"
+INSTANCE = "WATCHDOG_INSTANCE"
 
 EXIT_CONFIG = 78
 EXIT_DUPLICATE = 79
@@ -119,18 +120,33 @@ def _target(path: str | None, script: str) -> str:
 
 
 def _inherited(script: str) -> bool:
-    """True when the watchdog handed us the lock: the named descriptor is the ``bot.lock`` of this very script."""
+    """True when the watchdog handed us the lock, which then stays with this process and does not reach its children.
+
+    The descriptor is the ``bot.lock`` of this very script; or of the instance that the watchdog names, if we lead the
+    session that it made (the script may be behind a link that has moved meanwhile).
+    """
+    leader = os.getsid(0) == os.getpid()
     try:
-        ours = os.fstat(int(os.environ.get(LOCK_FD, "")))
-        theirs = os.stat(os.path.join(instance_dir(script), BOT_LOCK))
+        descriptor = int(os.environ.get(LOCK_FD, ""))
+        folders = [instance_dir(script)]
+        if leader and os.path.basename(os.environ.get(INSTANCE, "/")):
+            folders.append(os.path.join(os.path.dirname(folders[0]), os.path.basename(os.environ[INSTANCE])))
+        ours = os.fstat(descriptor)
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                theirs = os.stat(os.path.join(folder, BOT_LOCK))
+                if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
+                    os.set_inheritable(descriptor, False)
+                    return True
     except (ValueError, OSError, KeyError):
-        return False
-    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+        pass
+    return False
 
 
 def _take_lock(script: str) -> None:
     if _held:
         return
+    descriptor = -1
     for attempt in range(20):  # the watchdog takes the lock for an instant when it proves that a bot is gone
         try:
             folder = instance_dir(script)
@@ -141,12 +157,14 @@ def _take_lock(script: str) -> None:
             if os.fstat(descriptor).st_ino == os.stat(path).st_ino:  # else it was removed while we waited
                 _held.append(descriptor)
                 return
-        except BlockingIOError:
+        except (BlockingIOError, FileNotFoundError):
             pass
         except (OSError, KeyError) as error:
             print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
             sys.exit(EXIT_CONFIG)
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
+            descriptor = -1
         if attempt < 19:
             time.sleep(0.05)
     print(f"pidfile: another copy of {script} is running; this one ends. `watchdog status` tells more", file=sys.stderr)

@@ -179,8 +179,8 @@ def starts(memory: Memory, event: Vacant, now: float) -> bool:
 def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     since = now - event.uptime
     changed = memory._replace(
-        phase=State.RUNNING, running_since=since, down_since=None, next_start=None, told="", pause="", hold_code=None,
-        hold_script="",
+        phase=State.RUNNING, running_since=since, down_since=None, next_start=None, pause="", hold_code=None,
+        hold_script="", told=memory.told if event.known else "",
     )  # fmt: skip
     changed, actions = _settle(changed, now)
     if event.known:

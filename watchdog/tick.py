@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
-from . import config, control, instance, locks
+from . import config, control, instance, locks, procfs
 from .errors import BusyError, ConfigError
 from .states import ExitCode
+
+if TYPE_CHECKING:
+    from .journal import Journal
+    from .paths import Paths
 
 SETTLE = 4.0
 """Seconds that a tick waits for another tick to become the guard."""
@@ -59,14 +64,13 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
     return _stay(settings, here, places, journal, lock, foreground)
 
 
-def retire(here: instance.Instance, journal: object) -> int | None:
+def retire(here: instance.Instance, journal: Journal) -> int | None:
     """Ask the guard and its heir to leave and wait until they have; the PID of the guard that left. The bot goes on.
 
     Raises BusyError when it will not go.
     """
     from . import heir, ladder, wedged
     from .identity import identify
-    from .journal import Journal
 
     answer = control.ping(here.control_socket, "retire", 5.0)
     found = identify(int(answer["pid"])) if answer else wedged.holder(here)
@@ -83,9 +87,8 @@ def retire(here: instance.Instance, journal: object) -> int | None:
             time.sleep(0.01)
     finally:
         os.close(pidfd)
-    assert isinstance(journal, Journal)
     heir.disinherit(here)
-    if "guard" in _words(found.pid) and wedged.end(found, journal):
+    if "guard" in procfs.cmdline(found.pid) and wedged.end(found, journal):
         return found.pid
     raise BusyError(f"PID {found.pid} holds {here.guard_lock} and does not leave")
 
@@ -97,20 +100,11 @@ def _acquire(here: instance.Instance) -> int | None:
         raise ConfigError(f"no lock {here.guard_lock}: {error.strerror}; nothing is started without one") from None
 
 
-def _words(pid: int) -> list[str]:
-    from . import procfs
-
-    return procfs.cmdline(pid)
-
-
 def _stay(
-    settings: config.Config, here: instance.Instance, places: object, journal: object, lock: int, foreground: bool
+    settings: config.Config, here: instance.Instance, places: Paths, journal: Journal, lock: int, foreground: bool
 ) -> int:
     from .guard import Guard
-    from .journal import Journal
-    from .paths import Paths
 
-    assert isinstance(places, Paths) and isinstance(journal, Journal)
     ready: int | None = None
     if not foreground:
         heard = _detach({lock, *filter(None, [locks.inherited(here.heir_lock)])})

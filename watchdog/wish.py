@@ -56,9 +56,12 @@ def read_desired(instance: Instance) -> Desired:
 
 
 def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
-    """Record the wish durably. Raises OSError."""
-    record = {"desired": state, "by": by, "since": clock.stamp(), "reason": reason}
-    store.record(instance.desired, record)
+    """Record the wish durably. Raises OSError, except where a disk that takes nothing has the same word already."""
+    try:
+        store.record(instance.desired, {"desired": state, "by": by, "since": clock.stamp(), "reason": reason})
+    except OSError:
+        if read_desired(instance).state != state:
+            raise
 
 
 def inherit(instance: Instance) -> None:
