@@ -60,7 +60,7 @@ def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
     try:
         store.record(instance.desired, {"desired": state, "by": by, "since": clock.stamp(), "reason": reason})
     except OSError:
-        if read_desired(instance).state != state:
+        if not _says(instance, state):
             raise
 
 
@@ -144,6 +144,13 @@ def end_maintenance(instance: Instance) -> None:
     """End it. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(instance.maintenance)
+
+
+def _says(instance: Instance, state: str) -> bool:
+    try:
+        return read_desired(instance).state == state
+    except OSError:
+        return False
 
 
 def _text(found: dict[str, object], key: str) -> str | None:
