@@ -81,6 +81,18 @@ def test_a_stranger_at_the_lock_is_waited_for_and_then_reported(
     assert not claim.contended
 
 
+@pytest.mark.fault("F10")
+@pytest.mark.promise(3)
+def test_a_free_lock_is_no_permission_where_somebody_may_be_the_bot(
+    claim: Claim, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = 4194301
+    monkeypatch.setattr(os, "kill", lambda pid, number: (_ for _ in ()).throw(PermissionError(1, "x")))
+    Path(config.pid_file).write_text(f"{hidden}\n")
+    found = claim.examine(None, patient=True)
+    assert found.kind == "unclear" and str(hidden) in found.text
+
+
 def test_where_it_was_unclear_already_a_stranger_is_not_waited_for_again(
     claim: Claim, instance: Instance, sleepers: Sleepers
 ) -> None:

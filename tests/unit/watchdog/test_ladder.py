@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.unit.watchdog.parts import Sleepers, first_line
+from tests.unit.watchdog.parts import Sleepers, first_line, until
 from watchdog import clock, identity, ladder, procfs
 from watchdog.identity import Identity
 from watchdog.ladder import Ladder
@@ -100,7 +100,8 @@ def test_a_grace_of_zero_kills_without_waiting(sleepers: Sleepers) -> None:
 def test_a_stopped_bot_hears_the_term(sleepers: Sleepers) -> None:
     process = bot(sleepers, POLITE)
     os.kill(process.pid, signal.SIGSTOP)
-    rungs = Ladder(known(process), grace=20.0)
+    until(lambda: (found := procfs.stat(process.pid)) and found.state == "T")
+    rungs = Ladder(known(process), grace=2.0)
     assert climb(rungs) < 5
     assert not rungs.killed
 
