@@ -102,6 +102,15 @@ class Door:
         self.raw(verb, b"")
         (self._folder / f"{verb}.sh").write_text(text)
 
+    def hang(self, verb: str, before: str = "") -> None:
+        """Run the shell lines in ``before`` and then answer nothing until the test is over."""
+        (self._folder / "hanging").touch()
+        self.script(verb, f'{before}\nwhile [ -e "$here/hanging" ]; do sleep 0.1; done\n')
+
+    def release(self) -> None:
+        """End what ``hang`` has left: a host goes on with a command even if nobody waits for it."""
+        (self._folder / "hanging").unlink(missing_ok=True)
+
     def calls(self) -> list[str]:
         """The arguments of every call so far."""
         path = self._folder / "calls"

@@ -51,9 +51,17 @@ def make_sshd(tmp_path: Path, key: Path) -> Iterator[MakeSshd]:
 
 
 @pytest.fixture
-def make_door(tmp_path: Path) -> MakeDoor:
+def make_door(tmp_path: Path) -> Iterator[MakeDoor]:
     """Makes the doors of stand-in bots."""
-    return lambda name: Door(tmp_path / "root", name)
+    made: list[Door] = []
+
+    def make(name: str) -> Door:
+        made.append(Door(tmp_path / "root", name))
+        return made[-1]
+
+    yield make
+    for door in made:
+        door.release()
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_a_session_that_freezes_after_the_login_is_bounded(
     server, door = make_sshd(), make_door("bot")
     checkout.trust(server.known_hosts_line())
     checkout.write_inventory({"bot": checkout.host(server, door.variables)})
-    door.script("status", "kill -STOP $PPID\nsleep 600\n")
+    door.hang("status", before="kill -STOP $PPID")
     done = checkout.fab("-T", "2", "status")
     assert done.code == 4, done
     assert "no answer within 2 s" in done.err
@@ -81,7 +81,7 @@ def test_a_session_that_freezes_after_the_login_is_bounded(
 
 
 def test_a_command_that_hangs_is_bounded_and_said_to_be_running_still(checkout: Checkout, bot: Door) -> None:
-    bot.script("status", "sleep 600\n")
+    bot.hang("status")
     done = checkout.fab("-T", "1", "status")
     assert done.code == 4, done
     assert "no answer within 1 s; the command may still be running there" in done.err
@@ -110,7 +110,7 @@ def test_fifty_hosts_with_three_dead_and_one_hanging_are_a_table_in_bounded_time
     hosts["bot10"]["ansible_port"] = free_port()
     hosts["bot20"]["ansible_host"] = "no-such-host.invalid"
     hosts["bot30"]["ansible_port"] = mute
-    doors["bot40"].script("status", "sleep 600\n")
+    doors["bot40"].hang("status")
     doors["bot45"].status(3, state="stopped")
     checkout.write_inventory(hosts)
     done = checkout.fab("-t", "4", "-T", "5", "status")
@@ -140,7 +140,7 @@ def test_ctrl_c_while_waiting_names_who_has_not_answered_and_exits_130(
     checkout: Checkout, sshd: Sshd, make_door: MakeDoor, bot: Door
 ) -> None:
     slow = make_door("slow")
-    slow.script("status", "sleep 600\n")
+    slow.hang("status")
     hosts = {"bot": checkout.host(sshd, bot.variables), "slow": checkout.host(sshd, slow.variables)}
     checkout.write_inventory(hosts)
     process = subprocess.Popen(
@@ -245,7 +245,7 @@ def test_a_chain_of_jump_hosts_is_followed_and_each_is_verified(
 
 
 def test_a_killed_fab_leaves_no_connection_to_the_jump_host(checkout: Checkout, jump: Sshd, bot: Door) -> None:
-    bot.script("status", "sleep 600\n")
+    bot.hang("status")
     temporary = Path(tempfile.mkdtemp(dir="/tmp"))  # short: a socket's path has 104 bytes at most
     environment = {**checkout.environment, "TMPDIR": str(temporary)}
     process = subprocess.Popen(checkout.argv("status"), cwd=ROOT, env=environment)
