@@ -61,7 +61,7 @@ def test_twenty_kills_leave_exactly_one_bot_each_time_and_send_one_mail_each(cha
     print(f"mails: {len(chain.mails_of(HOST))} (one for the first start, one per death); looks: {count.seen[HOST]}")
     assert count.never_two()
     assert len(watched.first_lines()) == 1 + KILLS
-    assert len(traders(chain, HOST)) >= KILLS
+    assert len(set(traders(chain, HOST))) >= KILLS
 
 
 @pytest.mark.fault("F41")
@@ -70,12 +70,12 @@ def test_without_the_operator_the_delays_grow_and_the_fifth_death_is_told_as_cri
     watched, mails = chain.watched(HOST), len(chain.mails_of(HOST))
     waits = []
     for number in range(1, 5):
-        wait_for_verified(chain)
+        chain.wait_for_state(HOST, "running")
         waits.append(watched.revive().seconds)
         chain.wait_for_mails(HOST, mails + number)
-    wait_for_verified(chain)
+    chain.wait_for_state(HOST, "running")
     os.kill(chain.bot(HOST), signal.SIGKILL)
-    until(lambda: chain.status(HOST)["state"] == "failed", 5, "the breaker is open")
+    chain.wait_for_state(HOST, "failed")
     assert 5 < chain.status(HOST)["next_start_in_s"] <= 10
     (*_, last) = chain.wait_for_mails(HOST, mails + 5)
     assert last.subject == f"❌ dcaTrader on {HOST}: failed to restart"
@@ -181,10 +181,6 @@ def test_fab_alert_test_says_that_the_server_took_the_mail(chain: Fleet, secure:
     done = chain.fab("-H", HOST, "alert-test")
     assert f"{secure.host}:{secure.port} took a test mail for operator@lab.invalid" in done.stdout
     assert secure.mails[-1].subject == f"📧 dcaTrader on {HOST}: test alert"
-
-
-def wait_for_verified(chain: Fleet) -> None:
-    until(lambda: chain.status(HOST)["state"] == "running", 10, "the start is verified")
 
 
 def redeploy(chain: Fleet, sink: MailSink, **mail: str) -> None:

@@ -15,7 +15,6 @@ from lab.api import Lab
 from lab.image import BOT_USER
 from tests.lab.chain.fleet import BOT, ENVIRONMENT_FILE, Fleet, deployed, wait_for_trade
 from tests.lab.chain.processes import bots, guards
-from tests.lab.chain.waiting import until
 
 #: Three bots, three ways to take SIGTERM.
 TIDY, SLOW, RUDE = "bot1", "bot2", "bot3"
@@ -85,7 +84,7 @@ def test_cron_starts_guard_and_bot_at_boot_and_tells_it_once(chain: Fleet) -> No
     for host, (started, mails) in before.items():
         chain.wait_for_bot(host, timeout=30)
         wait_for_trade(chain, host)
-        until(lambda host=host: chain.status(host)["state"] == "running", 10, f"{host} is verified")
+        chain.wait_for_state(host, "running")
         assert lives(chain, host) == started + 1
         status = chain.status(host)
         assert status["pid"] == status["pid_file"]["pid"] == chain.bot_inside(host)
@@ -113,11 +112,13 @@ def test_a_bot_that_ends_before_its_guard_is_not_started_again_while_the_host_go
     for host in chain.hosts:
         chain.door(host, "maintenance", "on")
         os.kill(chain.bot(host), signal.SIGKILL)
-        until(lambda host=host: chain.status(host)["state"] == "down", 5, f"{host}: nothing is started in maintenance")
+        chain.wait_for_state(host, "down")
         chain.lab.ssh(host, f"cd {BOT.folder}\n{start}", user=BOT_USER)
-        chain.door(host, "maintenance", "off")
-        until(lambda host=host: chain.status(host)["state"] == "running", 15, f"{host}: the bot is adopted")
+        chain.wait_for_bot(host)
         wait_for_trade(chain, host)
+        chain.door(host, "maintenance", "off")
+        chain.wait_for_state(host, "running")
+        chain.door(host, "start")  # the next death would be followed by a start without delay
     shut_down_and_look(chain)
     everywhere(chain.lab.switch_on, chain)
     for host in chain.hosts:
@@ -136,7 +137,7 @@ def test_stop_and_maintenance_survive_a_reboot_from_inside_and_the_third_bot_com
     everywhere(chain.lab.reboot, chain)
     chain.wait_for_bot(running, timeout=30)
     for host in chain.hosts:
-        until(lambda host=host: (chain.status(host)["guard"] or {}).get("answers"), 30, f"{host} has a guard")
+        chain.wait_for_guard(host)
     assert {host: lives(chain, host) - before[host] for host in chain.hosts} == {stopped: 0, maintained: 0, running: 1}
     assert bots(chain.lab, stopped) == bots(chain.lab, maintained) == []
     status = chain.status(stopped)

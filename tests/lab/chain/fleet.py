@@ -128,6 +128,15 @@ class Fleet:
         """Wait until a guard answers, another than that PID of the host."""
         until(lambda: self.guard_inside(host) not in (None, other_than), timeout, f"{host} has a guard that answers")
 
+    def wait_for_state(self, host: str, state: str, timeout: float = 15) -> None:
+        """Wait until the agent calls the bot that; where it does not, the failure shows all that it says."""
+        try:
+            until(lambda: self.status(host)["state"] == state, timeout, f"{host} is {state}")
+        except AssertionError as error:
+            log = self.watched(host).read(BOT.folder / "logs" / "watchdog.log").splitlines()[-30:]
+            found = json.dumps(self.status(host), indent=1)
+            raise AssertionError("\n".join([str(error), found, *log])) from None
+
     def mails_of(self, host: str) -> list[Mail]:
         """The mails that came from that host."""
         return [mail for mail in self.mails.mails if f" on {host}:" in mail.subject]
@@ -177,15 +186,15 @@ def deployed(lab: Lab) -> Iterator[Fleet]:
 
 
 def wait_for_trade(fleet: Fleet, host: str) -> None:
-    """Wait until the host's present bot has bought something."""
-    pid = fleet.bot_inside(host)
-    until(lambda: pid in traders(fleet, host), 20, f"{host}: PID {pid} has traded")
+    """Wait until the host's one bot buys something from now on."""
+    before, pid = len(traders(fleet, host)), fleet.bot_inside(host)
+    until(lambda: pid in traders(fleet, host)[before:], 20, f"{host}: PID {pid} trades")
 
 
 def traders(fleet: Fleet, host: str) -> list[int]:
-    """The PIDs, inside the host, that have traded, in the order of their trades and without repetition."""
-    lines = fleet.watched(host).read(BOT.ledger).splitlines()[1:]
-    return list(dict.fromkeys(int(line.split(",")[1]) for line in lines if line.count(",") == 4))
+    """Whose trade each line of the ledger is: PIDs inside the host."""
+    lines = fleet.watched(host).read(BOT.ledger).splitlines()
+    return [int(line.split(",")[1]) for line in lines if line.count(",") == 4 and not line.startswith("time")]
 
 
 def _variables(mails: MailSink) -> dict[str, Any]:
