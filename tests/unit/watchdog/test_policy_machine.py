@@ -268,7 +268,7 @@ Life.TestCase.settings = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(400)(Life.TestCase)  # finding the smallest failing story takes its time
 
 
 def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
