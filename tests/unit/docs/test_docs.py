@@ -8,7 +8,6 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,7 +37,7 @@ def rows(page: str, start: str = "") -> list[list[str]]:
         _, found, whole = whole.partition(f"\n## {start}\n")
         assert found, f"{page} has no section {start}"
         whole = whole.partition("\n## ")[0]
-    lines = [line.strip() for line in whole.splitlines() if line.startswith("| ") or line.startswith("|-")]
+    lines = [line.strip() for line in whole.splitlines() if line.startswith(("| ", "|-"))]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("|-")]
 
 
@@ -49,7 +48,7 @@ def code(cell: str) -> list[str]:
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
     """The agent's verbs and their grammars, without the internal one."""
-    found = next(one for one in cli.parser("watchdog")._actions if isinstance(one, argparse._SubParsersAction))  # noqa: SLF001
+    found = next(one for one in cli.parser("watchdog")._actions if isinstance(one, argparse._SubParsersAction))
     return {name: one for name, one in found.choices.items() if name not in INTERNAL}
 
 
@@ -57,7 +56,8 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
-    said = {code(row[0])[0]: "".join(code(row[1])) for row in rows("docs/settings.md") if len(row) == 4 and code(row[0])}
+    tables = [row for row in rows("docs/settings.md") if len(row) == 4 and code(row[0])]
+    said = {code(row[0])[0]: "".join(code(row[1])) for row in tables}
     mail = {**dict.fromkeys(config.SMTP, ""), "SMTP_PORT": "587", "SMTP_SECURITY": "auto"}
     assert said == {**config.SETTINGS, **mail}
 
@@ -87,10 +87,7 @@ def test_every_option_of_a_verb_is_documented_and_no_other(verb: str) -> None:
     first = [row[0] for row in rows("docs/verbs.md", verb)]
     said = {word for cell in first for option in code(cell) for word in option.split()[:1] if word.startswith("-")}
     known = {
-        word
-        for action in verbs()[verb]._actions  # noqa: SLF001 - argparse has no public way to ask
-        if action.help != argparse.SUPPRESS
-        for word in action.option_strings
+        word for action in verbs()[verb]._actions if action.help != argparse.SUPPRESS for word in action.option_strings
     }
     assert said == known - {"-h", "--help"}
 
@@ -138,7 +135,7 @@ def documented(verb: str) -> set[str]:
 def test_the_parts_of_status_are_documented() -> None:
     parts = {row[0]: code(row[1]) for row in rows("docs/verbs.md", "status")}
     assert parts["`last_exit`"] == ["time", "code", "signal", "text"]
-    assert parts["`guard`"] == list(report._guard_document({"pid": 1}, None) or {})  # noqa: SLF001
+    assert parts["`guard`"] == list(report._guard_document({"pid": 1}, None) or {})
 
 
 # The pages -----------------------------------------------------------------------------------------------------------
@@ -165,18 +162,16 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", OURS)
 def test_prose_fits_a_terminal_of_80_columns(page: str) -> None:
     margin = 4  # of what is indented: output of an 80-column terminal
-    lines = [line for line in text(page).splitlines() if not line.startswith(("|", "{"))]
+    lines = [line for line in text(page).splitlines() if not line.startswith(("|", "{", "   `test_"))]
     assert not [line for line in lines if len(line) > 80 + margin * line.startswith(" " * margin)]
 
 
 def test_every_promise_names_a_test_that_bears_its_number() -> None:
-    said = [row for row in rows("README.md", "What it promises") if row[0].isdigit()]
-    assert [int(row[0]) for row in said] == list(range(1, 8))
-    for number, *_, cell in said:
-        (path, name), *more = re.findall(r"([\w/]+\.py)::(\w+)", cell)
-        assert not more
-        source = text(f"tests/{path}")
-        head = re.search(rf"((?:^@.*\n)+)def {name}\(", source, re.MULTILINE)
+    section = text("README.md").partition("\n## What it promises\n")[2].partition("\n## ")[0]
+    said = re.findall(r"^(\d)\. .*?`([\w/]+\.py)`\s+`(test_\w+)`", section, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _, _ in said] == list(range(1, 8))
+    for number, path, name in said:
+        head = re.search(rf"((?:^@.*\n)+)def {name}\(", text(f"tests/{path}"), re.MULTILINE)
         assert head, f"{path} has no decorated {name}"
         assert f"promise({number})" in head[1], f"{name} does not bear promise {number}"
 
@@ -219,5 +214,3 @@ def test_the_delays_are_the_policys() -> None:
     said = re.search(r"Delays: ([\d ]+) s", text("docs/architecture.md"))
     assert said
     assert tuple(int(word) for word in said[1].split()) == policy.LADDER
-
-
