@@ -123,10 +123,15 @@ class Engine:
         if self.bot and self._scan_at is not None and now >= self._scan_at:
             self._look_for_others()
         if self.bot is None and self._ladder is None:
-            self._converge()
+            if min(self.deadline(), self._recheck_at or now) <= now:
+                self._converge()
         elif self.memory.running_since is not None:
             self._feed(policy.Tick())
         self._finish()
+
+    def stir(self) -> None:
+        """Look at once: something that decides has changed."""
+        self._recheck_at = clock.now()
 
     def close(self) -> None:
         """Let go of everything; the bot is not touched. The next `advance` begins by looking for it."""
@@ -205,6 +210,8 @@ class Engine:
         before = self._wanted
         with contextlib.suppress(OSError):
             self._wanted = wish.read_desired(self.instance).wanted
+        if before != self._wanted:
+            self.stir()
         if before and not self._wanted and self.bot and not self._ladder:
             self._desk.give_up_starts(self._view(), "given up: `stop` came in between")
             self.journal.event("stop-found", "a recorded `stop` is carried out")
@@ -309,17 +316,25 @@ class Engine:
         unfinished = known and self.memory.phase is State.STOPPING and not self._wanted
         if known and self.known:
             found = found._replace(own_session=found.own_session or self.known.own_session)
+        if not known and self.known and not self.known.alive():
+            self._account_for_the_vanished()
         uptime = clock.now() - found.start / clock.TICKS_PER_SECOND
+        ours = not known and found.own_session and uptime < self.config.start_grace
+        fresh = ours or (known and self.memory.phase is State.STARTING)
         self.known = found
-        fresh = known and self.memory.phase is State.STARTING
         self.bot = Bot(found, pidfd, False, not fresh)
         self._recheck_at = None
-        if fresh:  # its guard died during the start: finish the verification
+        if ours:  # its guard died between the start and the writing down of it
+            self._feed(policy.Spawned(found.pid, operator=False))
+        if fresh:
+            self._spawned_at = clock.now() - uptime
             self._verify_at = clock.now() + max(0.0, self.config.start_grace - uptime)
         else:
             self._scan_at = clock.now() + DUPLICATE_SCAN
             self._feed(policy.Adopted(found.pid, how, uptime, known))
         self._recorder.write_pid_file(found.pid)
+        if self._claim.descriptor is not None:
+            self._recorder.vouch(self.instance, found)
         self._desk.adopted(found.pid, known)
         self._forgive()
         if unfinished:
@@ -421,8 +436,8 @@ class Engine:
         self._desk.settle(self._view())
         effects, self._effects = self._effects, []
         current = snapshot.Snapshot(self.memory, self.known, self._last_exit)
+        self._recorder.tell(effects, current)  # before it is on record: a mail may come twice, but not never
         self._recorder.save(current)
-        self._recorder.tell(effects, current)
 
     def _view(self) -> View:
         bot = self.bot

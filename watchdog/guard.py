@@ -201,6 +201,7 @@ class Guard:
             self._leaving = "retired"
             reply(self._about())
         elif verb == "wake":
+            self.engine.stir()
             self.engine.advance()
             reply(self._about())
         else:

@@ -32,6 +32,7 @@ BASE = ".local/state/dca-watchdog"
 """Where the instance directories lie, below the home directory that the password database names."""
 
 BOT_LOCK = "bot.lock"
+VOUCHER = "adopted"
 LOCK_FD = "WATCHDOG_LOCK_FD"
 PID_FILE = "WATCHDOG_PID_FILE"
 INSTANCE = "WATCHDOG_INSTANCE"
@@ -70,6 +71,16 @@ def write_pid_file(path: str, pid: int) -> None:
         raise
 
 
+def write_voucher(folder: str, pid: int, start: int, boot: str) -> None:
+    """The watchdog holds the lock in the instance directory ``folder`` for this very process. Raises OSError."""
+    path = os.path.join(folder, VOUCHER)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(descriptor, f"{pid} {start} {boot}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
 def create_pid_file(path: str | None = None) -> str:
     """Take the bot's lock (unless the watchdog passed it on) and write this process's PID file; returns its path.
 
@@ -78,7 +89,7 @@ def create_pid_file(path: str | None = None) -> str:
     cannot be written is reported on stderr and is no reason to stop trading.
     """
     script = _script()
-    if not _inherited(script):
+    if not _inherited(script) and not _vouched_for(script):
         _take_lock(script)
     target = _target(path, script)
     try:
@@ -143,6 +154,20 @@ def _inherited(script: str) -> bool:
     return False
 
 
+def _vouched_for(script: str) -> bool:
+    """True when the watchdog found this process before it came here, and holds the lock on its behalf."""
+    try:
+        with open(os.path.join(instance_dir(script), VOUCHER), encoding="ascii") as file:
+            pid, start, boot = file.read(128).split()
+        with open("/proc/self/stat", "rb") as file:
+            own_start = file.read().rpartition(b")")[2].split()[19]
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            own_boot = file.read().strip()
+    except (OSError, KeyError, ValueError, IndexError):
+        return False
+    return (int(pid), int(start), boot) == (os.getpid(), int(own_start), own_boot)
+
+
 def _take_lock(script: str) -> None:
     if _held:
         return
@@ -158,7 +183,8 @@ def _take_lock(script: str) -> None:
                 _held.append(descriptor)
                 return
         except (BlockingIOError, FileNotFoundError):
-            pass
+            if _vouched_for(script):
+                return
         except (OSError, KeyError) as error:
             print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
             sys.exit(EXIT_CONFIG)

@@ -185,10 +185,12 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     changed, actions = _settle(changed, now)
     if event.known:
         return changed, actions
-    note = Note(
-        "adopted", f"bot found running: PID {event.pid}, {event.how}; watched from now on, left as it is", "warning"
-    )
-    return changed, (note, *actions)
+    text = f"bot found running: PID {event.pid}, {event.how}; watched from now on, left as it is"
+    note = Note("adopted", text, "warning")
+    if memory.down_since is None or actions:  # the end of a crash loop is news enough
+        return changed, (note, *actions)
+    changed, alerts = _within_budget(changed, f"{text}; the one before it {memory.reason}", now)
+    return changed, (note, *alerts, *actions)
 
 
 def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:

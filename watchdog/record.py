@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from . import identity, pidfile, policy, snapshot
 from .config import Config
+from .instance import Instance
 from .journal import Journal
 from .paths import Paths
 
@@ -61,6 +62,13 @@ class Recorder:
             pidfile.write_pid_file(path, pid)
         except OSError as error:
             self._journal.say("warning", f"cannot write {path}: {error.strerror}; going on without it")
+
+    def vouch(self, instance: Instance, found: identity.Identity) -> None:
+        """Say which process we hold the lock for: its own ``create_pid_file()``, if it comes later, must not give up."""
+        try:
+            pidfile.write_voucher(instance.directory, found.pid, found.start, found.boot)
+        except OSError as error:
+            self._journal.say("warning", f"cannot write to {instance.directory}: {error.strerror}; going on")
 
     def remove_stale_pid_file(self) -> None:
         """Remove a PID file that names a number. Call it only under the bot's lock, when no bot was found."""
