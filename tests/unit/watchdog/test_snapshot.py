@@ -212,6 +212,7 @@ def test_any_bytes_are_refused_in_one_line(path: str, content: bytes) -> None:
 @example(field="next_start", value=10**400, boot="boot-1")
 @example(field="failures", value=[10**400], boot="boot-0")
 @example(field="hold_code", value=float("nan"), boot="boot-1")
+@example(field="phase", value="x" * 5000, boot="boot-1")
 def test_whatever_is_accepted_lets_the_policy_go_on(
     path: str, virtual_clock: VirtualClock, field: str, value: Any, boot: str
 ) -> None:
