@@ -195,7 +195,7 @@ class Guard:
 
             by, reason = str(request.get("by", "unknown")), str(request.get("reason", ""))
             asked = request.get("asked")
-            spoken = float(asked) if isinstance(asked, (int, float)) else None
+            spoken = float(asked) if isinstance(asked, (int, float)) and 0 <= asked <= clock.now() else None
             self.engine.submit(Operation(verb, by, reason, finish, asked=spoken))
         elif verb == "retire":
             self._leaving = "retired"

@@ -64,7 +64,7 @@ class Recorder:
             self._journal.say("warning", f"cannot write {path}: {error.strerror}; going on without it")
 
     def vouch(self, instance: Instance, found: identity.Identity) -> None:
-        """Say which process we hold the lock for: its own ``create_pid_file()``, if it comes later, must not give up."""
+        """Say whom we hold the lock for: its own ``create_pid_file()``, if it comes later, must not give up."""
         try:
             pidfile.write_voucher(instance.directory, found.pid, found.start, found.boot)
         except OSError as error:

@@ -95,7 +95,7 @@ def status(config: Config, here: instance.Instance, paths: Paths) -> dict[str, A
 def _warnings(config: Config, bots: list[Identity], named: int | None, wanted: bool, guarded: bool) -> list[str]:
     found = []
     if len(bots) > 1:
-        found.append(f"MORE THAN ONE BOT IS RUNNING: PIDs {', '.join(str(one.pid) for one in bots)}: end all but one")
+        found.append(f"more than one bot is running: PIDs {', '.join(str(one.pid) for one in bots)}: end all but one")
     if not guarded and wanted:
         found.append("no guard is on watch: cron starts one every minute, or `watchdog guard` does now")
     if bots and not wanted:

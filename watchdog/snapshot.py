@@ -29,7 +29,7 @@ def load(path: str) -> Snapshot:
     if found is None:
         return Snapshot()
     if found.get("version") != VERSION:
-        raise ValueError(f"{path}: version {found.get('version')!r}, not {VERSION}")
+        raise ValueError(f"{path}: version {str(found.get('version'))[:20]}, not {VERSION}")
     try:
         memory = _memory(found["memory"])
         if found["boot"] != clock.boot_id():
@@ -41,7 +41,7 @@ def load(path: str) -> Snapshot:
             raise TypeError("bot")
         last_exit = _exit(found["last_exit"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{path}: {type(error).__name__} {error}") from None
+        raise ValueError(f"{path}: {type(error).__name__} {str(error)[:80]}") from None
     return Snapshot(memory, bot, last_exit)
 
 

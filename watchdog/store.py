@@ -50,7 +50,7 @@ def load(path: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error)[:100]}") from None
     if isinstance(document, dict):
         return document
     raise ValueError(f"{path}: not a JSON object")
