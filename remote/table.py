@@ -74,9 +74,16 @@ def _number(value: Any, form: Any) -> str:
     return fit(form(value) if callable(form) else form.format(value), 12)
 
 
+_NEEDS_A_REASON = frozenset({State.UNKNOWN, State.FAILED, State.HELD, State.BACKOFF, State.STUCK})
+
+
 def last_event(document: dict[str, Any], now: datetime) -> str:
-    """What happened last and how long ago; a maintenance or a coming start first, since they explain the state."""
+    """What happened last and how long ago; before it whatever explains the state: why, maintenance, a coming start."""
     parts = []
+    reason, state = document.get("reason"), document.get("state")
+    why = clean(reason) if isinstance(reason, str) and isinstance(state, str) and state in _NEEDS_A_REASON else ""
+    if why:
+        parts.append(why)
     maintenance = document.get("maintenance")
     if isinstance(maintenance, dict):
         left = _number(maintenance.get("remaining_s"), duration)
@@ -88,6 +95,8 @@ def last_event(document: dict[str, Any], now: datetime) -> str:
     event = document.get("last_event")
     if isinstance(event, dict):
         said = clean(event.get("message") or event.get("kind") or "")
+        if why and why in said:
+            parts.remove(why)
         parts.append(" ".join(part for part in (_ago(event.get("time"), now), said) if part))
     return " · ".join(parts) or "-"
 

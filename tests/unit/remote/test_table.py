@@ -127,3 +127,15 @@ def test_colours_are_for_terminals_and_obey_no_color(monkeypatch: pytest.MonkeyP
 
 def test_the_summary_counts_the_commonest_first() -> None:
     assert summary([answered("a"), answered("b"), *FLEET[3:]]) == "2 running, 1 unreachable, 1 failed to answer"
+
+
+def test_a_state_that_needs_explaining_is_explained_before_the_last_event() -> None:
+    document = {
+        "state": "unknown",
+        "reason": "PID 7 of uid 0 runs main_app.py",
+        "last_event": {"time": "2026-11-24T05:00:00Z", "kind": "start-asked", "message": "start asked for by alice"},
+    }
+    now = datetime(2026, 11, 24, 5, 1, tzinfo=UTC)
+    said = last_event(document, now)
+    assert said.startswith("PID 7 of uid 0 runs main_app.py · ") and said.endswith("start asked for by alice")
+    assert "PID 7" not in last_event({**document, "state": "running"}, now)
