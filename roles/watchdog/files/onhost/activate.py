@@ -6,6 +6,7 @@ takes the host back to the release it had.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import importlib.util
@@ -33,6 +34,10 @@ def main(arguments: dict[str, Any]) -> dict[str, Any]:
     user = account(arguments["user"])
     if user is None:
         return {"problem": f"this host has no user {arguments['user']}"}
+    if not arguments["check"] and arguments["release"] not in kept_releases(layout):
+        return {
+            "problem": f"{layout.name}: release {arguments['release']} is not on this host yet; deploy without --tags"
+        }
     step = _Activation(arguments, layout, user)
     try:
         return step.foretell() if arguments["check"] else step.perform()
@@ -72,14 +77,18 @@ class _Activation:
         before = self.door.status() if self.previous else {}
         self._retire_rivals()
         self._compile()
-        if self.moves:
-            self._point_to(self.release)
-            self.changes.append(f"release was {self.previous or 'none'}")
-        if self.previous is None:
-            before = self.door.status()
-            self._record_stop(before)
-        changed = self._applied() != self._in_force()
-        self._ensure_guard(before, changed)
+        try:
+            if self.moves:
+                self._point_to(self.release)
+                self.changes.append(f"release was {self.previous or 'none'}")
+            if "state" not in before:
+                before = self.door.status()
+            if self.previous is None:
+                self._record_stop(before)
+            changed = self._applied() != self._in_force()
+            self._ensure_guard(before, changed)
+        except (ActivateError, OSError) as error:
+            raise ActivateError(f"{error}; {self._go_back()}") from None
         status = self.door.settle(_SETTLE_S + float(self.arguments["start_grace"] or 0))
         if changed:
             replace_text(self.layout.applied, self._in_force(), 0o600)
@@ -129,7 +138,8 @@ class _Activation:
         if not self.moves:
             return "the release did not change"
         if self.previous is None:
-            os.unlink(self.layout.current)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.layout.current)
             return "nothing is active"
         self._point_to(self.previous)
         again = self.door.guard(replace=False, new=True)
@@ -142,13 +152,13 @@ class _Activation:
         words = ["stop", "--by", self.arguments["by"], "--reason", "first deploy with watchdog_start: false", "--json"]
         result = self.door.call(*words)
         if result.code != 0:
-            raise ActivateError(f"`stop` could not be recorded: {result.line}; {self._go_back()}")
+            raise ActivateError(f"`stop` could not be recorded: {result.line}")
         self.changes.append("recorded `stop`")
 
     def _ensure_guard(self, before: dict[str, Any], changed: bool) -> None:
         result = self.door.guard(replace=changed and bool(before.get("guard")), new=changed or not _lives(before))
         if result.code != 0:
-            raise ActivateError(f"the guard of {self.release} did not come up: {result.line}; {self._go_back()}")
+            raise ActivateError(f"the guard of {self.release} did not come up: {result.line}")
 
     def _applied(self) -> str:
         return read_text(self.layout.applied) or ""
