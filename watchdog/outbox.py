@@ -232,3 +232,11 @@ def pending(outbox: str, box: str = "new") -> list[str]:
         return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".json")]
     except OSError:
         return []
+
+
+def clear_up(outbox: str) -> None:
+    """Remove what writers that were killed have left in ``tmp``. Best effort; no alert takes an hour to write."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(os.path.join(outbox, "tmp")):
+            if clock.utc() - entry.stat().st_mtime > SELDOM:
+                os.unlink(entry.path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Callable
 
-from . import identity, pidfile, policy, snapshot
+from . import identity, pidfile, policy, procfs, snapshot
 from .config import Config
 from .instance import Instance
 from .journal import Journal
@@ -23,7 +24,9 @@ class Recorder:
         self._failed = False
 
     def load(self) -> tuple[snapshot.Snapshot, str | None]:
-        """What was remembered, and a sentence when that could not be used."""
+        """What was remembered, and a sentence when that could not be used. Clears up after writers that were killed."""
+        for path in (self._paths.state_file, self._config.pid_file):
+            _clear_up(path)
         try:
             return snapshot.load(self._paths.state_file), None
         except ValueError as error:
@@ -80,3 +83,15 @@ class Recorder:
             self._journal.say("info", f"stale PID file removed: {path}")
         except OSError as error:
             self._journal.say("warning", f"cannot remove the stale {path}: {error.strerror}")
+
+
+def _clear_up(path: str) -> None:
+    """Remove the temporary files of writers that were killed between writing and renaming."""
+    folder, name = os.path.split(path)
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            writer = (
+                entry[len(name) + 1 : -len(".tmp")] if entry.startswith(f"{name}.") and entry.endswith(".tmp") else ""
+            )
+            if writer.isdigit() and procfs.stat(int(writer)) is None:
+                os.unlink(os.path.join(folder, entry))

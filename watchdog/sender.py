@@ -34,6 +34,9 @@ def run(config: Config, paths: Paths, journal: Journal, from_stdin: bool) -> Non
     if lock is None:
         return
     try:
+        if not os.access(os.path.join(paths.outbox, "new"), os.W_OK):
+            return  # what cannot be removed after it was sent would be sent for ever
+        outbox.clear_up(paths.outbox)
         files = outbox.pending(paths.outbox)
         loaded = [(file, entry) for file in files if (entry := _load(file, paths)) is not None]
         if loaded:
