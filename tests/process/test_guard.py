@@ -104,6 +104,20 @@ def test_a_guard_in_the_foreground_stays_there_and_leaves_on_sigterm(world: Worl
     assert world.bots() == [pid]
 
 
+@pytest.mark.fault("F48")
+def test_a_bot_in_a_long_start_grace_is_neither_doubled_nor_killed_by_ticks_and_a_new_guard(world: World) -> None:
+    world.env["WATCHDOG_START_GRACE"] = "60"
+    guard = world.guard()
+    pid = world.until_bot()
+    assert world.status()["state"] == "starting"
+    assert world.ok("guard").code == 0
+    world.kill(guard)
+    world.until_guarded(other_than=guard)
+    assert world.ok("guard").code == 0
+    assert world.bots() == [pid] and len(world.births()) == 1
+    assert world.status()["state"] == "starting", "the new guard finishes the verification"
+
+
 @pytest.mark.fault("F36")
 @pytest.mark.promise(6)
 def test_a_killed_guard_is_replaced_by_its_heir_and_the_bot_does_not_notice(world: World) -> None:

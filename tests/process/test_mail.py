@@ -145,6 +145,18 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail(world: World) 
         assert server.mails == []
 
 
+@pytest.mark.promise(7)
+def test_clear_text_to_another_host_takes_an_explicit_word(world: World) -> None:
+    with MailSink() as server:
+        send_alerts_to(world, server)
+        world.env["SMTP_SERVER"] = "0.0.0.0"  # reaches this host, and yet is no loopback address
+        done = world.verb("alert-test", "--json")
+        assert done.code == 1 and "STARTTLS" in done.json["error"]
+        assert server.connections == 1 and server.mails == []
+        world.ok("alert-test", SMTP_SECURITY="plain")
+        assert not server.wait_for().encrypted
+
+
 def test_a_log_in_that_is_refused_names_the_settings_and_not_the_password(world: World) -> None:
     with MailSink(auth=("bot", "right"), behaviour=Behaviour.AUTHFAIL, tls="starttls") as server:
         send_alerts_to(world, server)

@@ -39,6 +39,7 @@ def test_app_running_is_left_alone(world: World, sink: MailSink) -> None:
     assert [mail.subject for mail in sink.mails] == [sink.mails[0].subject]
 
 
+@pytest.mark.fault("F66")
 def test_without_a_word_the_verb_is_check_and_success_is_silent(world: World) -> None:
     done = world.ok()
     assert (done.out, done.err) == ("", ""), "cron mails whatever a job prints"
