@@ -44,7 +44,7 @@ def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> Non
     if only == "lab" or (lab and not only):
         refused = _no_lab()
         if refused is None:
-            parts.append(["tests/lab", *chosen])
+            parts.append(["tests/lab", *chosen, "--numprocesses=3", "--dist=loadfile"])  # they wait more than they work
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         reports = [Path(folder, f"{number}.xml") for number in range(len(parts))]
         codes = [_pytest(part, report) for part, report in zip(parts, reports, strict=True)]
