@@ -23,6 +23,7 @@ def main():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, lambda *_: leave(behaviour))
+    time.sleep(behaviour.get("imports_take", 0))
     if behaviour.get("pid_file"):
         from pidfile import create_pid_file
 

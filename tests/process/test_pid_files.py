@@ -166,6 +166,24 @@ def test_a_bot_started_by_hand_keeps_the_watchdog_from_starting_one(world: World
     assert world.until_bot(other_than=pid) == world.until_running()
 
 
+@pytest.mark.fault("F02")
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("guarded", [True, False], ids=["by a guard", "by a pass"])
+def test_a_bot_that_was_adopted_before_its_own_create_pid_file_lives_on(world: World, guarded: bool) -> None:
+    world.behave({"pid_file": True, "imports_take": 2, "say": ["past create_pid_file"]})
+    process = world.spawn([world.python, str(world.script)], world.project, {"PATH": "/usr/bin:/bin"})
+    oracle.until(world.births, "the bot has begun its imports")
+    if guarded:
+        world.guard()
+    assert world.ok("check", "--json").json["pid"] == process.pid
+    assert process.stdout and process.stdout.readline() == "past create_pid_file\n"
+    assert world.bots() == [process.pid] and len(world.births()) == 1
+    world.bots_allowed = 2  # another one lives until it has found out
+    world.behave({"pid_file": True})
+    assert second_copy(world).returncode == 79
+    assert world.bots() == [process.pid]
+
+
 def test_a_bot_removes_its_own_pid_file_on_a_clean_end_and_only_its_own(world: World) -> None:
     world.behave({"pid_file": True})
     pid = world.by_hand()
