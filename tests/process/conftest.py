@@ -19,6 +19,14 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if sys.platform != "linux" else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time enough for a machine that has much else to do: what is waited for has deadlines of its own."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
     """Make several bot projects in one test."""

@@ -136,7 +136,6 @@ def test_a_killed_guard_is_replaced_by_its_heir_and_the_bot_does_not_notice(worl
 
 @pytest.mark.promise(1)
 @pytest.mark.promise(6)
-@pytest.mark.timeout(180)
 def test_twenty_guards_killed_in_a_row_leave_the_bot_its_pid(world: World) -> None:
     guard = world.guard()
     pid = world.until_running()

@@ -16,7 +16,7 @@ from tests.process.world import AGENT, ROUNDS, World
 CROWD = 20
 
 
-@pytest.mark.timeout(60 + ROUNDS * 15)
+@pytest.mark.timeout(60 + ROUNDS * 60)
 @pytest.mark.fault("F20")
 @pytest.mark.promise(1)
 def test_twenty_simultaneous_checks_start_one_bot(world: World) -> None:
@@ -45,7 +45,7 @@ def test_a_pass_that_comes_second_ends_at_once_with_exit_75(world: World) -> Non
     assert len(world.births()) == 1
 
 
-@pytest.mark.timeout(60 + ROUNDS * 15)
+@pytest.mark.timeout(60 + ROUNDS * 60)
 @pytest.mark.fault("F20")
 @pytest.mark.promise(1)
 def test_twenty_simultaneous_guards_are_one_guard_and_one_bot(world: World) -> None:
@@ -65,7 +65,7 @@ def test_twenty_simultaneous_guards_are_one_guard_and_one_bot(world: World) -> N
 
 @pytest.mark.fault("F33")
 @pytest.mark.promise(1)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(60 + ROUNDS * 60)
 def test_two_releases_with_two_state_directories_are_one_bot(world: World) -> None:
     releases = []
     for name in ("a", "b"):
@@ -76,7 +76,7 @@ def test_two_releases_with_two_state_directories_are_one_bot(world: World) -> No
             {"PYTHONPATH": str(world.folder / name), "WATCHDOG_STATE_DIR": str(world.folder / name / "state")}
         )
     rounds = random.Random(5)
-    for number in range(20):
+    for number in range(min(20, 2 * ROUNDS)):
         verb = ("check", "guard")[number % 2]
         order = rounds.sample(releases, 2)
         pair = [world.begin(verb, **settings) for settings in order]
@@ -119,7 +119,7 @@ def test_a_run_without_configuration_beside_a_deployed_guard_finds_its_bot(world
 
 @pytest.mark.fault("F21")
 @pytest.mark.promise(1)
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(60 + ROUNDS * 60)
 def test_cron_and_operators_all_at_once_never_make_two_bots_and_the_last_word_holds(world: World) -> None:
     world.guard()
     chance = random.Random(21)

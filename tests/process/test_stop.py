@@ -177,7 +177,7 @@ def test_a_stop_wins_over_a_start_in_its_grace(world: World) -> None:
 
 @pytest.mark.fault("F35")
 @pytest.mark.promise(5)
-@pytest.mark.timeout(60 + ROUNDS * 20)
+@pytest.mark.timeout(60 + ROUNDS * 60)
 @pytest.mark.parametrize("guarded", [True, False], ids=["with a guard", "without a guard"])
 def test_a_stop_at_any_instant_of_a_start_leaves_no_bot(world: World, guarded: bool) -> None:
     chance = random.Random(35)
