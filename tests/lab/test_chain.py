@@ -46,8 +46,8 @@ def test_one_command_has_started_one_bot_one_guard_and_one_heir_on_every_host(ch
         assert status["pid_file"]["pid"] == status["pid"]
         assert status["warnings"] == []
         assert len(chain.watched(host).first_lines()) == 1
-        until(lambda host=host: len(guards(chain.lab, host)) == 1, 5, f"{host} has one guard")
-        until(lambda host=host: len(heirs(chain.lab, host)) == 1, 5, f"{host} has one heir")
+        until(lambda host=host: len(guards(chain.lab, host)) == 1, 15, f"{host} has one guard")
+        until(lambda host=host: len(heirs(chain.lab, host)) == 1, 15, f"{host} has one heir")
 
 
 def test_each_first_start_was_told_in_one_mail_that_names_host_and_pid(chain: Fleet) -> None:
@@ -113,7 +113,7 @@ def test_following_two_hosts_ends_with_ctrl_c_and_leaves_no_follower_on_them(cha
         _, complaints = fab.communicate(timeout=20)
         took = time.monotonic() - pressed
     for host in both:
-        until(lambda host=host: not calls(chain.lab, host, "logs"), 2, f"{host} has no follower left")
+        until(lambda host=host: not calls(chain.lab, host, "logs"), 5, f"{host} has no follower left")
     print(f"Ctrl-C to the end of fab: {took * 1000:.0f} ms")
     assert fab.returncode == 130
     assert "Traceback" not in complaints

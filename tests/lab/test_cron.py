@@ -39,8 +39,8 @@ def test_a_killed_guard_is_replaced_by_its_heir_at_once_and_the_bot_does_not_not
     (heir,) = heirs(chain.lab, GUARDLESS)
     with Headcount(chain.lab, [GUARDLESS]) as count:
         os.kill(guard, signal.SIGKILL)
-        chain.wait_for_guard(GUARDLESS, other_than=old, timeout=5)
-        until(lambda: len(heirs(chain.lab, GUARDLESS)) == 1, 10, "there is a new heir")
+        chain.wait_for_guard(GUARDLESS, other_than=old, timeout=10)
+        until(lambda: len(heirs(chain.lab, GUARDLESS)) == 1, 20, "there is a new heir")
     assert heirs(chain.lab, GUARDLESS) != [heir]
     assert len(guards(chain.lab, GUARDLESS)) == 1
     assert chain.bot(GUARDLESS) == bot

@@ -82,7 +82,7 @@ def test_cron_starts_guard_and_bot_at_boot_and_tells_it_once(chain: Fleet) -> No
     before = {host: (lives(chain, host), len(chain.mails_of(host))) for host in chain.hosts}
     everywhere(chain.lab.switch_on, chain)
     for host, (started, mails) in before.items():
-        chain.wait_for_bot(host, timeout=30)
+        chain.wait_for_bot(host)
         wait_for_trade(chain, host)
         chain.wait_for_state(host, "running")
         assert lives(chain, host) == started + 1
@@ -100,7 +100,7 @@ def test_the_same_holds_for_a_guard_that_cron_has_started(chain: Fleet) -> None:
     shut_down_and_look(chain)
     everywhere(chain.lab.switch_on, chain)
     for host in chain.hosts:
-        chain.wait_for_bot(host, timeout=30)
+        chain.wait_for_bot(host)
         wait_for_trade(chain, host)
 
 
@@ -122,7 +122,7 @@ def test_a_bot_that_ends_before_its_guard_is_not_started_again_while_the_host_go
     shut_down_and_look(chain)
     everywhere(chain.lab.switch_on, chain)
     for host in chain.hosts:
-        chain.wait_for_bot(host, timeout=30)
+        chain.wait_for_bot(host)
         wait_for_trade(chain, host)
 
 
@@ -135,7 +135,7 @@ def test_stop_and_maintenance_survive_a_reboot_from_inside_and_the_third_bot_com
     assert chain.status(maintained)["pid"] == chain.bot_inside(maintained)
     before = {host: lives(chain, host) for host in chain.hosts}
     everywhere(chain.lab.reboot, chain)
-    chain.wait_for_bot(running, timeout=30)
+    chain.wait_for_bot(running)
     for host in chain.hosts:
         chain.wait_for_guard(host)
     assert {host: lives(chain, host) - before[host] for host in chain.hosts} == {stopped: 0, maintained: 0, running: 1}
@@ -172,7 +172,7 @@ def test_a_power_cut_leaves_files_of_the_dead_and_exactly_one_bot_comes_back(cha
     disk = Path(f"{chain.lab.hosts[TIDY].folder}/upper{BOT.pid_file}")
     assert disk.read_text().strip().isdigit()
     chain.lab.switch_on(TIDY)
-    chain.wait_for_bot(TIDY, timeout=30)
+    chain.wait_for_bot(TIDY)
     wait_for_trade(chain, TIDY)
     assert lives(chain, TIDY) == before + 1
     assert len(guards(chain.lab, TIDY)) == 1

@@ -106,7 +106,7 @@ class Fleet:
         """The PID, inside the host, of its one bot."""
         return number_inside(self.bot(host))
 
-    def wait_for_bot(self, host: str, other_than: int | None = None, timeout: float = 10) -> int:
+    def wait_for_bot(self, host: str, other_than: int | None = None, timeout: float = 30) -> int:
         """Wait until the host has one bot (another than that PID of this machine); returns its PID here."""
         until(
             lambda: len(found := bots(self.lab, host)) == 1 and found != [other_than],
@@ -128,7 +128,7 @@ class Fleet:
         """Wait until a guard answers, another than that PID of the host."""
         until(lambda: self.guard_inside(host) not in (None, other_than), timeout, f"{host} has a guard that answers")
 
-    def wait_for_state(self, host: str, state: str, timeout: float = 15) -> None:
+    def wait_for_state(self, host: str, state: str, timeout: float = 30) -> None:
         """Wait until the agent calls the bot that; where it does not, the failure shows all that it says."""
         try:
             until(lambda: self.status(host)["state"] == state, timeout, f"{host} is {state}")
@@ -188,7 +188,7 @@ def deployed(lab: Lab) -> Iterator[Fleet]:
 def wait_for_trade(fleet: Fleet, host: str) -> None:
     """Wait until the host's one bot buys something from now on."""
     before, pid = len(traders(fleet, host)), fleet.bot_inside(host)
-    until(lambda: pid in traders(fleet, host)[before:], 20, f"{host}: PID {pid} trades")
+    until(lambda: pid in traders(fleet, host)[before:], 30, f"{host}: PID {pid} trades")
 
 
 def traders(fleet: Fleet, host: str) -> list[int]:

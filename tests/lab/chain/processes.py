@@ -58,7 +58,7 @@ def kill_together(lab: Lab, host: str, pids: Collection[int]) -> None:
             os.kill(pid, signal.SIGKILL)
     finally:
         lab.freeze(host, frozen=False)
-    until(lambda: not set(pids) & set(lab.pids(host)), 5, f"{host}: {pids} are dead")
+    until(lambda: not set(pids) & set(lab.pids(host)), 15, f"{host}: {pids} are dead")
 
 
 class Headcount:
