@@ -227,6 +227,7 @@ def test_a_bot_inherits_the_lock_and_its_output_and_no_other_descriptor(world: W
     "missing", ["WATCHDOG_APP_SCRIPT", "WATCHDOG_APP_PYTHON", "WATCHDOG_APP_ENV_FILE"], ids=["script", "python", "env"]
 )
 def test_what_is_missing_is_named_and_leaves_no_pid_file(world: World, missing: str) -> None:
+    world.other_scripts.append(world.project / "gone" / "away.py")
     done = world.verb("start", "--json", **{missing: "gone/away.py"})
     assert done.code == 1
     assert "away.py" in done.json["message"]

@@ -47,7 +47,7 @@ class World:
     """A bot project at ``project``, seen by an oracle from beginning to end.
 
     ``env`` holds the settings that every verb gets. ``bots_allowed`` is raised by the tests in which somebody really
-    starts a second bot by hand.
+    starts a second bot by hand. ``other_scripts`` names further scripts whose instance directories go with the test.
     """
 
     def __init__(self, folder: Path, name: str = "dcaTrader") -> None:
@@ -70,6 +70,7 @@ class World:
             "WATCHDOG_ALLOW_ROOT": "1" if os.geteuid() == 0 else "",
         }
         self.bots_allowed = 1
+        self.other_scripts: list[Path] = []
         self._started: list[subprocess.Popen[Any]] = []
         self.sampler = oracle.Sampler(self.script)
         self.sampler.start()
@@ -257,7 +258,8 @@ class World:
                 self.sampler.evidence.append((0.0, [pid]))
         self.sampler.stop()
         self._end_processes()
-        shutil.rmtree(self.instance, ignore_errors=True)
+        for folder in (self.instance, *(Path(instance_dir(str(script))) for script in self.other_scripts)):
+            shutil.rmtree(folder, ignore_errors=True)
         assert self.sampler.most <= self.bots_allowed, f"I1 broken: {self.sampler.evidence}\n{self.log}"
         overlaps = self.lines("overlaps")
         assert len(overlaps) < self.bots_allowed, f"{overlaps}\n{self.log}"
