@@ -89,7 +89,7 @@ def create_pid_file(path: str | None = None) -> str:
     cannot be written is reported on stderr and is no reason to stop trading.
     """
     script = _script()
-    if not _inherited(script) and not _vouched_for(script):
+    if not _inherited(script):
         _take_lock(script)
     target = _target(path, script)
     try:
@@ -154,18 +154,19 @@ def _inherited(script: str) -> bool:
     return False
 
 
-def _vouched_for(script: str) -> bool:
-    """True when the watchdog found this process before it came here, and holds the lock on its behalf."""
+def _vouched_for(folder: str) -> int | None:
+    """PID of the living process for which the watchdog said that it holds the lock, found before it came here."""
     try:
-        with open(os.path.join(instance_dir(script), VOUCHER), encoding="ascii") as file:
+        with open(os.path.join(folder, VOUCHER), encoding="ascii") as file:
             pid, start, boot = file.read(128).split()
-        with open("/proc/self/stat", "rb") as file:
-            own_start = file.read().rpartition(b")")[2].split()[19]
+        with open(f"/proc/{int(pid)}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            own_boot = file.read().strip()
-    except (OSError, KeyError, ValueError, IndexError):
-        return False
-    return (int(pid), int(start), boot) == (os.getpid(), int(own_start), own_boot)
+            this_boot = file.read().strip()
+        same = int(start) == int(fields[19]) and boot == this_boot and fields[0] not in (b"Z", b"X")
+    except (OSError, ValueError, IndexError):
+        return None
+    return int(pid) if same else None
 
 
 def _take_lock(script: str) -> None:
@@ -179,11 +180,14 @@ def _take_lock(script: str) -> None:
             path = os.path.join(folder, BOT_LOCK)
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _vouched_for(folder) not in (None, os.getpid()):
+                os.close(descriptor)
+                break
             if os.fstat(descriptor).st_ino == os.stat(path).st_ino:  # else it was removed while we waited
                 _held.append(descriptor)
                 return
         except (BlockingIOError, FileNotFoundError):
-            if _vouched_for(script):
+            if _vouched_for(folder) == os.getpid():
                 return
         except (OSError, KeyError) as error:
             print(f"pidfile: no lock for {script}: {error}; not starting, since two bots could run", file=sys.stderr)
