@@ -20,7 +20,7 @@ from lab.image import SUITES
 ROOT = Path(__file__).resolve().parents[2]
 
 #: What a process does that needs its time to end in order; it leaves a file as proof.
-SLOW_TO_END = "trap 'sleep 1; echo done > /root/ended; exit' TERM; touch /run/ready; while :; do sleep 0.1; done"
+SLOW_TO_END = "trap 'sleep 1; echo done > /var/tmp/ended; exit' TERM; touch /run/ready; while :; do sleep 0.1; done"
 
 
 def traces(lab: Lab) -> list[str]:
@@ -140,17 +140,17 @@ def test_an_orderly_shut_down_gives_processes_their_sigterm_and_their_time(start
     lab.shut_down("bot1")
     assert not lab.hosts["bot1"].is_up()
     lab.switch_on("bot1")
-    assert lab.exec("bot1", ["cat", "/root/ended"]).stdout == "done\n"
+    assert lab.exec("bot1", ["cat", "/var/tmp/ended"]).stdout == "done\n"
 
 
 def test_a_power_cut_asks_nobody(lab: Lab) -> None:
-    lab.exec("bot1", ["sh", "-c", "echo 1 > /etc/before-the-cut; rm -f /root/ended"])
+    lab.exec("bot1", ["sh", "-c", "echo 1 > /etc/before-the-cut; rm -f /var/tmp/ended"])
     lab.exec("bot1", ["systemd-run", "--quiet", "sh", "-c", SLOW_TO_END])
     lab.exec("bot1", ["sh", "-c", "until [ -e /run/ready ]; do sleep 0.05; done"])
     lab.cut_power("bot1")
     lab.switch_on("bot1")
     assert lab.exec("bot1", ["cat", "/etc/before-the-cut"]).stdout == "1\n"
-    assert lab.exec("bot1", ["cat", "/root/ended"], check=False).returncode != 0
+    assert lab.exec("bot1", ["cat", "/var/tmp/ended"], check=False).returncode != 0
 
 
 def test_a_frozen_host_accepts_connections_and_says_nothing(lab: Lab) -> None:
