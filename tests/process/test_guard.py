@@ -175,8 +175,8 @@ def test_a_dead_heir_is_replaced(world: World) -> None:
     guard = world.guard()
     heir = world.heirs[0]
     world.kill(heir)
-    new = oracle.until(lambda: [pid for pid in world.heirs if pid != heir], "another heir", within=20)
-    assert world.guards == [guard] and len(list(new)) == 1  # type: ignore[call-overload]
+    oracle.until(lambda: world.heirs not in ([], [heir]), "another heir", within=20)
+    assert world.until_guarded() == guard and world.heirs != [heir]
 
 
 @pytest.mark.fault("F23")
