@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -160,7 +161,8 @@ class MailSink:
         await self._stop.wait()
         server.close()
         for transport in list(live):
-            transport.abort()  # type: ignore[attr-defined]
+            with contextlib.suppress(AttributeError):  # a TLS transport that is closed has nothing left to abort
+                transport.abort()  # type: ignore[attr-defined]
         await asyncio.sleep(0)
 
     def _protocol(self, connected: Callable[[asyncio.BaseTransport], None]) -> asyncio.Protocol:
