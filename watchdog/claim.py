@@ -38,6 +38,10 @@ class Claim:
         """True while somebody unidentified holds the lock and has not been reported yet."""
         return self._contended_since is not None
 
+    def inherit(self) -> None:
+        """Take the lock that an earlier release in this very process held, if it held it."""
+        self.descriptor = locks.inherited(self._instance.bot_lock)
+
     def look_anew(self) -> None:
         """Give whoever holds the lock its time once more."""
         self._contended_since = None

@@ -25,6 +25,10 @@ class Desk:
     def __init__(self) -> None:
         self._open: list[Operation] = []
 
+    def first(self) -> Operation | None:
+        """The operation that has been under way for longest."""
+        return self._open[0] if self._open else None
+
     def wants(self, *verbs: str) -> bool:
         """True while one of these verbs is under way."""
         return any(one.verb in verbs for one in self._open)

@@ -129,6 +129,24 @@ class Engine:
             self._feed(policy.Tick())
         self._finish()
 
+    def resume(self) -> None:
+        """`begin` in a process that was a guard before, by another release: the bot may be a child of ours."""
+        self._claim.inherit()
+        self.begin()
+
+    @property
+    def busy(self) -> str | None:
+        """What has to come to an end before this process may go on as another release; None when nothing has to."""
+        one = self._desk.first()
+        if one:
+            return f"{one.verb} by {one.by} is under way"
+        return "a stop is under way" if self._ladder else None
+
+    @property
+    def claimed(self) -> list[int]:
+        """The lock that we hold for a bot which runs without it: another release in this process has to keep it."""
+        return [] if self._claim.descriptor is None else [self._claim.descriptor]
+
     def stir(self) -> None:
         """Look at once: something that decides has changed."""
         self._recheck_at = clock.now()
@@ -253,9 +271,12 @@ class Engine:
             self._feed(policy.Rebooted())
             return
         since = self.memory.running_since
-        text = "ended while no guard watched (cause unknown)"
-        self._record_exit(exits.Exit(None, None, text))
-        self._feed(self._death(None, text, 0.0 if since is None else clock.now() - since, since is not None))
+        ended = exits.Exit(None, None, "ended while no guard watched (cause unknown)")
+        if procfs.is_child(self.known.pid, self.known.start):  # it died while this process changed its release
+            ended = exits.of(self.known.pid, -1, child=True)
+        self._record_exit(ended)
+        uptime = 0.0 if since is None else clock.now() - since
+        self._feed(self._death(ended.code, ended.text, uptime, since is not None))
 
     # B4 to B6 --------------------------------------------------------------------------------------------------------
 
@@ -322,7 +343,7 @@ class Engine:
         ours = not known and found.own_session and uptime < self.config.start_grace
         fresh = ours or (known and self.memory.phase is State.STARTING)
         self.known = found
-        self.bot = Bot(found, pidfd, False, not fresh)
+        self.bot = Bot(found, pidfd, procfs.is_child(found.pid, found.start), not fresh)
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
             self._feed(policy.Spawned(found.pid, operator=False))

@@ -39,6 +39,18 @@ def alive(pid: int, start: int) -> bool:
     return found is not None and found.start == start and found.state not in "ZX"
 
 
+def is_child(pid: int, start: int) -> bool:
+    """True when that very process, alive or a zombie, is a child of this one: its end is ours to learn (wait(2))."""
+    found = stat(pid)
+    return found is not None and found.start == start and found.parent == os.getpid()
+
+
+def children() -> list[int]:
+    """Every child of this process, zombies too."""
+    mine = os.getpid()
+    return [pid for pid in pids() if (found := stat(pid)) and found.parent == mine]
+
+
 def owner(pid: int) -> int | None:
     """Effective uid of a process, None when it is gone or hidden."""
     try:
