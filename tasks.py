@@ -26,7 +26,7 @@ NOTHING_COLLECTED = 5
 
 @task(
     help={
-        "only": "run one folder of tests: unit, process, ssh, demo, lab",
+        "only": "run one folder of tests: unit, process, faults, ssh, demo, lab",
         "lab": "--no-lab leaves out the tests on real hosts",
         "keyword": "run the tests that match this expression (pytest -k)",
     },

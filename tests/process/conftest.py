@@ -20,22 +20,32 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Time enough for a machine that has much else to do: what is waited for has deadlines of its own."""
-    here = Path(__file__).parent
+    """Time enough for a machine that has much else to do."""
+    give_time(items, Path(__file__).parent)
+
+
+def give_time(items: list[pytest.Item], folder: Path) -> None:
+    """300 s for the tests in a folder that ask for no other limit: what is waited for has deadlines of its own."""
     for item in items:
-        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+        if folder in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+def world_class() -> type[World]:
+    """The kind of world that ``world`` and ``make_world`` make."""
+    return World
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, world_class: type[World]) -> Iterator[MakeWorld]:
     """Make several bot projects in one test."""
     worlds: list[World] = []
 
     def make(name: str = "dcaTrader") -> World:
         folder = tmp_path / f"w{len(worlds)}"
         folder.mkdir()
-        worlds.append(World(folder, name))
+        worlds.append(world_class(folder, name))
         return worlds[-1]
 
     yield make
@@ -64,6 +74,7 @@ def sink(world: World) -> Iterator[MailSink]:
 
 def send_alerts_to(world: World, server: MailSink) -> None:
     """Set the SMTP variables of a world."""
+    world.sinks.append(server)
     world.env.update(
         SMTP_SERVER=server.host,
         SMTP_PORT=str(server.port),

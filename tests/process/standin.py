@@ -50,7 +50,10 @@ def main():
 def born():
     """Write the line of this life; its number, from 0."""
     path = os.path.join(PROJECT, "births.jsonl")
-    line = {"pid": os.getpid(), "at": time.clock_gettime(time.CLOCK_BOOTTIME), "argv": sys.argv}
+    with open("/proc/self/stat") as file:
+        started = int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    line = {"pid": os.getpid(), "started": started, "at": now, "argv": sys.argv}
     note("births.jsonl", json.dumps(line))
     with open(path) as file:
         return len(file.readlines()) - 1
@@ -129,6 +132,7 @@ def leave(behaviour):
     if behaviour.get("pid_file"):
         from pidfile import remove_pid_file
 
+        note("leaving", str(os.getpid()))
         remove_pid_file(behaviour.get("pid_path"))
     time.sleep(behaviour.get("term_takes", 0))
     sys.exit(behaviour.get("term_code", 0))

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from demo.mail_sink import MailSink
 from tests.process import oracle
 from watchdog.pidfile import instance_dir
 
@@ -71,6 +72,7 @@ class World:
         }
         self.bots_allowed = 1
         self.other_scripts: list[Path] = []
+        self.sinks: list[MailSink] = []
         self._started: list[subprocess.Popen[Any]] = []
         self.sampler = oracle.Sampler(self.script)
         self.sampler.start()
@@ -193,6 +195,10 @@ class World:
             os.close(descriptor)
         if number == signal.SIGKILL:
             oracle.until(lambda: not oracle.alive(pid), f"PID {pid} dies of SIGKILL")
+
+    def lose_pid_file(self) -> None:
+        """Remove the PID file, as a person would."""
+        self.pid_file.unlink()
 
     def forget_deaths(self, *state_dirs: Path) -> None:
         """Let the delay ladder begin anew, by taking away what was recorded. No guard may be on watch."""

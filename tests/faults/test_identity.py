@@ -42,7 +42,7 @@ def test_a_bot_started_by_hand_is_adopted_with_its_pid(world: World) -> None:
 @pytest.mark.fault("F02")
 def test_a_bot_whose_pid_file_was_deleted_gets_it_back(world: World) -> None:
     pid = world.ok("check", "--json").json["pid"]
-    world.pid_file.unlink()
+    world.lose_pid_file()
     assert world.ok("check", "--json").json["pid"] == pid
     assert world.pid_file.read_text().strip() == str(pid)
     assert len(world.births()) == 1

@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.faults.watched import WatchedWorld
 from tests.process import oracle
-from tests.process.world import AGENT, World
+from tests.process.world import AGENT, REPOSITORY
 
 pytestmark = [pytest.mark.needs_root]
 
@@ -38,7 +39,7 @@ class Trader:
         self.folder, self.home, self.project = folder, folder / "home", folder / "home" / "dcaTrader"
         self.script = self.project / "src" / "traders_app.py"  # no name that root's other bots may have as well
         self.script.parent.mkdir(parents=True)
-        shutil.copyfile(Path(__file__).with_name("standin.py"), self.script)
+        shutil.copyfile(REPOSITORY / "tests/process/standin.py", self.script)
         for name in ("births.jsonl", "market.lock"):  # root's bot must not leave files that this user cannot write
             (self.project / name).touch()
         library = folder / "lib"
@@ -140,7 +141,7 @@ def test_a_lock_directory_that_belongs_to_somebody_else_is_refused(trader: Trade
 @pytest.mark.fault("F10")
 @pytest.mark.promise(3)
 def test_for_root_a_bot_of_another_user_means_hands_off_and_one_alert(public: Path) -> None:
-    world = World(public)
+    world = WatchedWorld(public)
     try:
         world.project.chmod(0o777)
         stranger = world.spawn(

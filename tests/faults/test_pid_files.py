@@ -105,7 +105,7 @@ def test_a_bot_whose_pid_file_another_one_removed_is_found_by_its_lock(world: Wo
     world.behave({"pid_file": True})
     world.guard()
     pid = world.until_running()
-    world.pid_file.unlink()
+    world.lose_pid_file()
     assert world.ok("check", "--json").json["pid"] == pid
     assert world.verb("guard").code == 0
     guard = world.guards[0]
