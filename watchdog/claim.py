@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
@@ -9,6 +10,12 @@ from . import clock, identity, locks, procfs
 from .config import Config
 from .identity import Identity
 from .instance import Instance
+
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EIO})
+"""Errors of a machine that is short of something: one of them proves nothing, neither a bot nor its absence."""
+
+PATIENCE = 5.0
+"""Seconds that such errors may go on until they are reported."""
 
 CONTENTION = 2.0
 """Seconds that an unidentified process may hold the bot's lock until it is reported (`run` does for an instant)."""
@@ -31,12 +38,13 @@ class Claim:
     def __init__(self, config: Config, instance: Instance) -> None:
         self._config, self._instance = config, instance
         self._contended_since: float | None = None
+        self._troubled_since: float | None = None
         self.descriptor: int | None = None
 
     @property
     def contended(self) -> bool:
-        """True while somebody unidentified holds the lock and has not been reported yet."""
-        return self._contended_since is not None
+        """True while somebody unidentified holds the lock, or looking fails, and it has not been reported yet."""
+        return self._contended_since is not None or self._troubled_since is not None
 
     def inherit(self) -> None:
         """Take the lock that an earlier release in this very process held, if it held it."""
@@ -44,17 +52,22 @@ class Claim:
 
     def look_anew(self) -> None:
         """Give whoever holds the lock its time once more."""
-        self._contended_since = None
+        self._contended_since = self._troubled_since = None
 
     def examine(self, known: Identity | None, patient: bool) -> Finding:
         """Take the lock if it is free, and look. ``known`` is the bot recorded last; with ``patient`` a stranger at the
         lock is waited for before it is called unclear.
         """
         try:
-            if self.descriptor is None:
-                self.descriptor = locks.acquire(self._instance.bot_lock)
+            found = self._look(known, patient)
         except OSError as error:
-            return Finding("unclear", f"no lock: {self._instance.bot_lock}: {error.strerror}")
+            return self._trouble(error)
+        self._troubled_since = None
+        return found
+
+    def _look(self, known: Identity | None, patient: bool) -> Finding:
+        if self.descriptor is None:
+            self.descriptor = locks.acquire(self._instance.bot_lock)
         if self.descriptor is None:
             return self._holder(known, patient)
         self._contended_since = None
@@ -70,6 +83,17 @@ class Claim:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+    def _trouble(self, error: OSError) -> Finding:
+        self.release()
+        now = clock.now()
+        if self._troubled_since is None:
+            self._troubled_since = now
+        if error.errno in PASSING and now - self._troubled_since < PATIENCE:
+            return Finding("wait")
+        self._troubled_since = None
+        where = error.filename or self._instance.bot_lock
+        return Finding("unclear", f"cannot tell whether the bot runs: {where}: {error.strerror}")
 
     def _holder(self, known: Identity | None, patient: bool) -> Finding:
         pids = [pid for pid in locks.holders(self._instance.bot_lock) if pid != os.getpid()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+_MADE_AT_BOOT = "/dev/zero"  # nobody writes to it, where /dev/null is touched whenever a shell truncates it
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -23,6 +25,19 @@ def stamp(seconds: float | None = None) -> str:
     at = utc() if seconds is None else seconds
     millis = int(at * 1000) % 1000
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{millis:03d}Z"
+
+
+def since_boot(moment: float) -> float:
+    """A wall-clock time, such as a file's, as seconds since boot: the latest that it can have been.
+
+    The wall clock may have been set since. A device node that was made at boot shows what it said then, so a file of
+    this boot never looks older than the boot, whichever way the clock went.
+    """
+    latest = moment - utc() + now()
+    try:
+        return max(latest, moment - os.stat(_MADE_AT_BOOT).st_mtime)
+    except OSError:
+        return latest
 
 
 def boot_id() -> str:

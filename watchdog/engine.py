@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import NamedTuple
 
-from . import clock, exits, host, identity, ladder, policy, procfs, snapshot, spawn, wish
+from . import clock, exits, host, identity, ladder, lastwords, policy, procfs, spawn, watched, wish
 from .claim import Claim, Finding
 from .config import Config
 from .desk import Desk, View, result
 from .identity import Identity
 from .instance import Instance
 from .journal import Journal
+from .ledger import Ledger
 from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
 from .states import ExitCode, State
+from .watched import Bot
 
 RECHECK = 10.0
 """Seconds between looks when nothing runs: somebody may start a bot by hand, change the script, or end maintenance."""
@@ -30,15 +31,6 @@ DUPLICATE_SCAN = 30.0
 
 MOMENT = 0.05
 """Seconds until the next look while somebody unidentified holds the bot's lock."""
-
-
-class Bot(NamedTuple):
-    """The bot being watched. ``pidfd`` becomes readable when it dies; ``child`` says that we can reap it."""
-
-    identity: Identity
-    pidfd: int
-    child: bool
-    verified: bool
 
 
 class Engine:
@@ -58,35 +50,33 @@ class Engine:
     ) -> None:
         self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
         self.notify = notify
-        self.memory = policy.Memory()
-        self.known: Identity | None = None
         self.bot: Bot | None = None
-        self._last: exits.Exit | None = None
-        self._last_exit: dict[str, object] | None = None
         self._recorder = Recorder(config, paths, journal, alert)
+        self._ledger = Ledger(self._recorder)
         self._desk = Desk()
         self._claim = Claim(config, instance)
         self._ladder: ladder.Ladder | None = None
         self._verify_at: float | None = None
         self._recheck_at: float | None = None
         self._scan_at: float | None = None
-        self._effects: list[policy.Action] = []
         self._shutdown = host.Shutdown()
         self._wanted = True
         self._yielding = False
         self._spawned_at = 0.0
         self._amnesty = False
 
+    @property
+    def memory(self) -> policy.Memory:
+        """What the policy remembers."""
+        return self._ledger.memory
+
     # Driving ---------------------------------------------------------------------------------------------------------
 
     def begin(self, operation: Operation | None = None) -> None:
         """Load what is remembered and make the first pass, as part of ``operation`` where there is one."""
-        remembered, trouble = self._recorder.load()
-        self.memory, self.known, self._last_exit = remembered
+        self._ledger.load()
         with contextlib.suppress(OSError):
             self._wanted = wish.read_desired(self.instance).wanted
-        if trouble:
-            self._effects += [policy.Note("state-rebuilt", trouble, "warning"), policy.Alert("error", trouble)]
         if operation:
             self.submit(operation)
         else:
@@ -126,7 +116,7 @@ class Engine:
             if min(self.deadline(), self._recheck_at or now) <= now:
                 self._converge()
         elif self.memory.running_since is not None:
-            self._feed(policy.Tick())
+            self._ledger.feed(policy.Tick())
         self._finish()
 
     def resume(self) -> None:
@@ -204,7 +194,7 @@ class Engine:
             self._recheck_at = clock.now() + RECHECK
             if self.instance.moved():
                 return
-            found = self._claim.examine(self.known, patient=self.memory.phase is not State.UNKNOWN)
+            found = self._claim.examine(self._ledger.known, patient=self.memory.phase is not State.UNKNOWN)
             if found.bot is None:
                 self._act_on(found)
                 return
@@ -215,12 +205,14 @@ class Engine:
     def _act_on(self, found: Finding) -> None:
         if found.kind == "vacant":
             self._vacant()
-        elif found.kind == "leftovers":
+        elif found.kind == "leftovers" and not self._hands_off():
             self._clear_leftovers()
+        elif found.kind == "leftovers":
+            self._vacant()
         elif found.kind == "wait":
             self._recheck_at = clock.now() + MOMENT
         else:
-            self._feed(policy.Unclear(found.text))
+            self._ledger.feed(policy.Unclear(found.text))
             self._claim.release()
 
     def _obey(self) -> None:
@@ -243,53 +235,61 @@ class Engine:
         try:
             wanted = wish.read_desired(self.instance).wanted
         except OSError as error:
-            self._feed(policy.Unclear(f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"))
+            text = f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"
+            self._ledger.feed(policy.Unclear(text))
             self._claim.release()
             return
-        maintenance = not asked and wish.read_maintenance(self.instance) is not None
+        maintenance = self._hands_off()
         event = policy.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
         if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
-            orderly = self._last is not None and self._last.orderly
+            orderly = self._ledger.last is not None and self._ledger.last.orderly
             event = event._replace(shutting_down=self._shutdown.under_way(thorough=orderly))
-        if policy.Start() in self._feed(event):
+        if policy.Start() in self._ledger.feed(event):
             self._spawn(asked)
         else:
             self._recorder.remove_stale_pid_file()
             self._claim.release()
 
+    def _hands_off(self) -> bool:
+        """True during maintenance, unless an operator asks for something all the same."""
+        asked = self._desk.wants("start", "stop", "restart")
+        return not asked and wish.read_maintenance(self.instance) is not None
+
     def _forgive(self) -> None:
         """On the operator's word the counters begin anew, once per operation and after every death was counted."""
         if self._amnesty:
             self._amnesty = False
-            self._feed(policy.Asked())
+            self._ledger.feed(policy.Asked())
 
     def _account_for_the_vanished(self) -> None:
         """The recorded bot is gone and nobody saw it go: a reboot, or it died while no guard lived."""
-        if self.known is None or self.memory.phase not in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
+        gone = self._ledger.known
+        if gone is None or self.memory.phase not in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
             return
-        if self.known.boot != clock.boot_id():
-            self._feed(policy.Rebooted())
+        if gone.boot != clock.boot_id():
+            self._ledger.feed(policy.Rebooted())
             return
         since = self.memory.running_since
         ended = exits.Exit(None, None, "ended while no guard watched (cause unknown)")
-        if procfs.is_child(self.known.pid, self.known.start):  # it died while this process changed its release
-            ended = exits.of(self.known.pid, -1, child=True)
-        self._record_exit(ended)
+        if procfs.is_child(gone.pid, gone.start):  # it died while this process changed its release
+            ended = exits.of(gone.pid, -1, child=True)
+        self._ledger.ended(ended, gone.pid, lastwords.whole(self.paths.bot_out))
         uptime = 0.0 if since is None else clock.now() - since
-        self._feed(self._death(ended.code, ended.text, uptime, since is not None))
+        self._ledger.feed(self._death(ended.code, ended.text, uptime, since is not None))
 
     # B4 to B6 --------------------------------------------------------------------------------------------------------
 
     def _spawn(self, operator: bool) -> None:
         assert self._claim.descriptor is not None
         out, out_path = spawn.open_output([self.paths.bot_out, self.paths.spare_bot_out])
+        printed = os.fstat(out).st_size
         try:
             pid = spawn.start(self.config, self.instance, self._claim.descriptor, out, self.notify)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             text = f"could not be started: {error.strerror or error}{where}"
-            self._record_exit(exits.Exit(None, None, text))
-            self._feed(self._death(None, text, 0.0, False, pid=None))
+            self._ledger.ended(exits.Exit(None, None, text), None, None)
+            self._ledger.feed(self._death(None, text, 0.0, False, pid=None))
             self._recorder.remove_stale_pid_file()
             self._claim.release()
             return
@@ -300,12 +300,12 @@ class Engine:
         if found is None:  # a zombie already; it stays one until we reap it, so its number is safe
             dead = procfs.stat(pid)
             found = Identity(pid, dead.start if dead else 0, clock.boot_id(), True)
-        self.known = found
-        self.bot = Bot(found, os.pidfd_open(pid), True, False)
+        self._ledger.known = found
+        self.bot = watched.bot(found, os.pidfd_open(pid), True, False, out_path, printed)
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
-        self._feed(policy.Spawned(pid, operator))
+        self._ledger.feed(policy.Spawned(pid, operator))
         self._recorder.write_pid_file(found.pid)
         if out_path != self.paths.bot_out:
             self.journal.say("warning", f"cannot write {self.paths.bot_out}: the bot's output goes to {out_path}")
@@ -316,10 +316,10 @@ class Engine:
         bot = self.bot
         if bot is None or bot.verified:
             return
-        others = identity.look(self.config, self.instance, self.known).others
+        others = identity.look(self.config, self.instance, self._ledger.known).others
         if others and bot.child:
             text = f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
-            self._feed(policy.Duplicate(text))
+            self._ledger.feed(policy.Duplicate(text))
             self._yielding = True
             self._stop_bot()
             return
@@ -327,32 +327,33 @@ class Engine:
         self._scan_at = clock.now() + DUPLICATE_SCAN
         operator = self._desk.wants("start", "restart")
         self.journal.say("debug", f"PID {bot.identity.pid} {how}")
-        self._feed(policy.Verified(bot.identity.pid, operator))
+        self._ledger.feed(policy.Verified(bot.identity.pid, operator))
 
     def _adopt(self, found: Identity, how: str) -> bool:
         pidfd = ladder.open_pidfd(found)
         if pidfd is None:
             return False
-        known = self.known is not None and self.known[:3] == found[:3]
-        unfinished = known and self.memory.phase is State.STOPPING and not self._wanted
-        if known and self.known:
-            found = found._replace(own_session=found.own_session or self.known.own_session)
-        if not known and self.known and not self.known.alive():
+        known = self._ledger.known is not None and self._ledger.known[:3] == found[:3]
+        unfinished = self._unfinished(found, known)
+        if known and self._ledger.known:
+            found = found._replace(own_session=found.own_session or self._ledger.known.own_session)
+        if not known and self._ledger.known and not self._ledger.known.alive():
             self._account_for_the_vanished()
         uptime = clock.now() - found.start / clock.TICKS_PER_SECOND
         ours = not known and found.own_session and uptime < self.config.start_grace
         fresh = ours or (known and self.memory.phase is State.STARTING)
-        self.known = found
-        self.bot = Bot(found, pidfd, procfs.is_child(found.pid, found.start), not fresh)
+        self._ledger.known = found
+        child = procfs.is_child(found.pid, found.start)
+        self.bot = watched.bot(found, pidfd, child, not fresh, self.paths.bot_out)
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
-            self._feed(policy.Spawned(found.pid, operator=False))
+            self._ledger.feed(policy.Spawned(found.pid, operator=False))
         if fresh:
             self._spawned_at = clock.now() - uptime
             self._verify_at = clock.now() + max(0.0, self.config.start_grace - uptime)
         else:
             self._scan_at = clock.now() + DUPLICATE_SCAN
-            self._feed(policy.Adopted(found.pid, how, uptime, known))
+            self._ledger.feed(policy.Adopted(found.pid, how, uptime, known))
         self._recorder.write_pid_file(found.pid)
         if self._claim.descriptor is not None:
             self._recorder.vouch(self.instance, found)
@@ -363,6 +364,15 @@ class Engine:
         else:
             self._carry_out_stop(self.bot)
         return True
+
+    def _unfinished(self, found: Identity, known: bool) -> bool:
+        """True for a bot that `stop` was said of, by somebody who did not live to end it."""
+        if not self._wanted and known and self.memory.phase is State.STOPPING:
+            return True
+        try:
+            return wish.read_desired(self.instance).ends(found.start, found.boot)
+        except OSError:
+            return False
 
     def _carry_out_stop(self, bot: Bot) -> None:
         """Stop the bot if a stop is under way, or a restart that was asked for when this bot ran already."""
@@ -376,31 +386,29 @@ class Engine:
         """The bot ended by itself."""
         bot = self.bot
         assert bot is not None
-        ended = exits.of(bot.identity.pid, bot.pidfd, bot.child)
-        uptime = clock.now() - bot.identity.start / clock.TICKS_PER_SECOND
-        self._record_exit(ended)
+        said, uptime, end = bot.said(), bot.uptime, bot.end()
+        self._ledger.ended(end, bot.identity.pid, said)
         self._forget()
-        self._feed(self._death(ended.code, ended.text, uptime, bot.verified, pid=bot.identity.pid))
+        self._ledger.feed(self._death(end.code, end.text, uptime, bot.verified, pid=bot.identity.pid))
         self._converge()
 
     def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> policy.Died:
-        number = (self.known.pid if self.known else None) if pid == -1 else pid
+        number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
         return policy.Died(number, code, text, uptime, verified, spawn.signature(self.config.script))
 
     def _stop_bot(self) -> None:
         assert self.bot is not None
         self._verify_at = None
-        self.memory = self.memory._replace(phase=State.STOPPING)
+        self._ledger.memory = self.memory._replace(phase=State.STOPPING)
         self._ladder = ladder.Ladder(self.bot.identity, self.config.stop_grace)
 
     def _clear_leftovers(self) -> None:
-        assert self.known is not None
-        members = procfs.session_members(self.known.pid)
-        text = ", ".join(str(pid) for pid, _ in members)
-        self.journal.event(
-            "leftovers", f"children of the dead bot (PID {self.known.pid}) live on: {text}; stopping them", "warning"
-        )
-        self._ladder = ladder.Ladder(self.known, self.config.stop_grace, leftovers_only=True)
+        dead = self._ledger.known
+        assert dead is not None
+        pids = ", ".join(str(pid) for pid, _ in procfs.session_members(dead.pid))
+        text = f"children of the dead bot (PID {dead.pid}) live on: {pids}; stopping them"
+        self.journal.event("leftovers", text, "warning")
+        self._ladder = ladder.Ladder(dead, self.config.stop_grace, leftovers_only=True)
 
     def _climb(self) -> None:
         climbing = self._ladder
@@ -412,53 +420,44 @@ class Engine:
         self._ladder = None
         if climbing.outcome == "stuck":
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
-            self._feed(policy.Stuck(text))
+            self._ledger.feed(policy.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
             self._desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
+            self._ledger.ended(climbing.end(), self.bot.identity.pid, self.bot.said())
             self._forget()
-            how = "was killed after the stop grace" if climbing.killed else "was stopped as asked"
-            self._record_exit(exits.Exit(None, None, how))
             if self._yielding:
-                self._feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
+                self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
             else:
-                self._feed(policy.Stopped(restarting=self._wanted))
+                self._ledger.feed(policy.Stopped(restarting=self._wanted))
             self._yielding = False
         self._converge()
 
     def _forget(self) -> None:
         if self.bot:
-            os.close(self.bot.pidfd)
+            watched.release(self.bot)
         self.bot = None
         self._verify_at = self._scan_at = None
 
     def _look_for_others(self) -> None:
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        self._report_others(identity.look(self.config, self.instance, self.known).others)
+        self._report_others(identity.look(self.config, self.instance, self._ledger.known).others)
         spawn.trim_output(self.paths.bot_out)
 
     def _report_others(self, others: tuple[Identity, ...]) -> None:
         if others and self.bot:
             pids = ", ".join(str(one.pid) for one in (self.bot.identity, *others))
-            self._feed(
+            self._ledger.feed(
                 policy.Duplicate(f"more than one bot is running: PIDs {pids}. None was stopped: decide which one goes")
             )
 
     # Effects ---------------------------------------------------------------------------------------------------------
 
-    def _feed(self, event: policy.Event) -> tuple[policy.Action, ...]:
-        self.memory, actions = policy.step(self.memory, event, clock.now())
-        self._effects.extend(actions)
-        return actions
-
     def _finish(self) -> None:
         """Answer, save, write and tell: everything that may fail or be slow comes after the deed."""
         self._desk.settle(self._view())
-        effects, self._effects = self._effects, []
-        current = snapshot.Snapshot(self.memory, self.known, self._last_exit)
-        self._recorder.tell(effects, current)  # before it is on record: a mail may come twice, but not never
-        self._recorder.save(current)
+        self._ledger.flush()
 
     def _view(self) -> View:
         bot = self.bot
@@ -466,6 +465,3 @@ class Engine:
         return View(
             self.memory, bot.identity.pid if bot else None, bool(bot and bot.verified), unsettled, self._spawned_at
         )
-
-    def _record_exit(self, ended: exits.Exit) -> None:
-        self._last, self._last_exit = ended, ended.document()

@@ -1,7 +1,8 @@
 """Is this process the bot? Never by a name alone: same user, a Python, and its argv names the very script.
 
-The raw scan of /proc picks candidates, psutil judges them. What cannot be inspected is *unknown*, which is neither
-"the bot" nor "not the bot": nobody starts a second one over it and nobody kills it.
+What cannot be inspected is *unknown*, which is neither "the bot" nor "not the bot": nobody starts a second one over it
+and nobody kills it. Functions that look at processes raise OSError where the machine is short of something, such as
+descriptors: that proves nothing.
 """
 
 from __future__ import annotations
@@ -146,31 +147,26 @@ def _verdict(pid: int, config: Config, instance: Instance, known: Identity | Non
     marked = (holder or _retitled(words)) and _ours(pid, instance)
     if not suspicious and not (known and pid == known.pid) and not marked:
         return None
-    judged = _judge(pid, config, known, marked)
+    judged = _judge(pid, words, config, known, marked)
     if judged is None:
         return _stranger(pid, owner, words, config) if suspicious else None
     return "bot" if judged else None
 
 
-def _judge(pid: int, config: Config, known: Identity | None, marked: bool) -> bool | None:
-    """psutil's word on a process of our own user; None when it may not be looked at (credentials(7))."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or process.uids().effective != os.geteuid():
-            return False
-        if known and pid == known.pid and known.alive():
-            return True
-        if not _python(process.exe()):
-            return False
-        if _names_script(process.cmdline(), process.cwd(), config.script):
-            return True
-        return marked
-    except (psutil.AccessDenied, PermissionError):
-        return None
-    except (psutil.Error, OSError):
+def _judge(pid: int, words: list[str], config: Config, known: Identity | None, marked: bool) -> bool | None:
+    """The verdict on a process of our own user; None when it may not be looked at (credentials(7))."""
+    found = procfs.stat(pid)
+    if found is None or found.state in "ZX":
         return False
+    if known and pid == known.pid and known.alive():
+        return True
+    try:
+        executable, directory = procfs.link(pid, "exe"), procfs.link(pid, "cwd")
+    except PermissionError:
+        return None
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return _python(executable) and (_names_script(words, directory, config.script) or marked)
 
 
 def _retitled(words: list[str]) -> bool:
@@ -273,13 +269,13 @@ def _other_start(pid: int, start: int) -> bool:
 
 def _written_after(path: str, start: int) -> bool:
     try:
-        return os.stat(path).st_mtime - clock.utc() + clock.now() > start / clock.TICKS_PER_SECOND - 2
+        return clock.since_boot(os.stat(path).st_mtime) > start / clock.TICKS_PER_SECOND - 2
     except OSError:
         return False
 
 
 def _older_than_boot(path: str) -> bool:
     try:
-        return os.stat(path).st_mtime < clock.utc() - clock.now() - 2
+        return clock.since_boot(os.stat(path).st_mtime) < -2
     except OSError:
         return False

@@ -40,9 +40,13 @@ class Instance(NamedTuple):
     def moved(self) -> bool:
         """True when the script has another real path by now, as after a deploy that moved a symbolic link.
 
-        Its locks are elsewhere then: whoever acts on the bot begins anew there.
+        Its locks are elsewhere then: whoever acts on the bot begins anew there. A user who is not in the password
+        database any more, or for the moment, has no other place.
         """
-        return os.path.exists(self.script) and pidfile.instance_dir(self.script) != self.directory
+        try:
+            return os.path.exists(self.script) and pidfile.instance_dir(self.script) != self.directory
+        except KeyError:
+            return False
 
 
 def locate(script: str) -> Instance:

@@ -81,7 +81,7 @@ def last_event(path: str) -> dict[str, Any] | None:
     for line in reversed(lines):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and isinstance(entry.get("message"), str):
             return entry
@@ -126,5 +126,5 @@ def _last_resort(text: str) -> None:
 
         syslog.openlog("dca-watchdog", syslog.LOG_PID, syslog.LOG_DAEMON)
         syslog.syslog(syslog.LOG_WARNING, text)
-    except OSError:
+    except (OSError, ImportError):  # no descriptor for the module, or no module any more
         pass

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 
-from . import clock, procfs
+from . import clock, exits, procfs
 from .identity import Identity
 
 KILL_WAIT = 5.0
@@ -16,12 +16,15 @@ KILL_WAIT = 5.0
 LEFTOVER_GRACE = 5.0
 """Seconds that children of a stopped bot get between TERM and KILL, at most."""
 
+ROUNDS = 20
+"""So many times children that came anew are stopped and killed together, before they count as stuck."""
+
 
 class Ladder:
     """The stop of one bot: first its main process, then what is left of the session that we made for it.
 
     Drive it with `advance`; `descriptors` and `deadline` say when that is worth while. ``outcome`` becomes ``gone`` or
-    ``stuck``.
+    ``stuck``; ``status`` is the main process's wait status where it was a child of ours.
     """
 
     def __init__(self, main: Identity, grace: float, leftovers_only: bool = False) -> None:
@@ -29,8 +32,10 @@ class Ladder:
         self.grace = grace
         self.outcome: str | None = None
         self.killed = False
+        self.status: int | None = None
         self.deadline = 0.0
         self._stage = 0
+        self._rounds = 0
         self._targets: dict[int, Identity] = {}
         if leftovers_only:
             self._stage = 2
@@ -45,10 +50,21 @@ class Ladder:
     def advance(self) -> None:
         """Look at the targets, go one rung down where the time is up, set ``outcome`` at the end."""
         for descriptor, target in list(self._targets.items()):
-            if not _living(descriptor, target):
+            if ended(descriptor):
+                status = exits.reap(target.pid)
+                if target is self.main:
+                    self.status = status
                 os.close(self._drop(descriptor))
         while self.outcome is None and (not self._targets or clock.now() >= self.deadline):
             self._next()
+
+    def end(self) -> exits.Exit:
+        """How the main process ended."""
+        text = "was killed after the stop grace" if self.killed else "was stopped as asked"
+        if self.status is None:
+            return exits.Exit(None, None, text)
+        found = exits.explain(self.status)
+        return found._replace(text=f"{text} (exit code {found.code})" if found.code else text)
 
     def close(self) -> None:
         """Let go of the descriptors; nobody is signalled any more."""
@@ -57,8 +73,8 @@ class Ladder:
 
     def _next(self) -> None:
         if self._targets and self._stage in (0, 2):
+            self.killed = self.killed or self._stage == 0
             self._stage += 1
-            self.killed = True
             for descriptor in self._targets:
                 _send(descriptor, signal.SIGKILL)
             self.deadline = clock.now() + KILL_WAIT
@@ -67,8 +83,26 @@ class Ladder:
         elif self._stage < 2:
             self._stage = 2
             self._begin(self._leftovers(), min(self.grace, LEFTOVER_GRACE))
-        else:
+        elif not self._leftovers():
             self.outcome = "gone"
+        elif self._rounds >= ROUNDS:
+            self.outcome = "stuck"
+        else:
+            self._extinguish()
+
+    def _extinguish(self) -> None:
+        """They came anew, as a child of a child does that answers SIGTERM with a fork: stop all, then kill all."""
+        self._rounds += 1
+        self._stage = 3
+        while newcomers := [one for one in self._leftovers() if one not in self._targets.values()]:
+            for target in newcomers:
+                descriptor = open_pidfd(target)
+                if descriptor is not None:
+                    self._targets[descriptor] = target
+                    _send(descriptor, signal.SIGSTOP)
+        for descriptor in self._targets:
+            _send(descriptor, signal.SIGKILL)
+        self.deadline = clock.now() + KILL_WAIT
 
     def _leftovers(self) -> list[Identity]:
         leader = procfs.stat(self.main.pid)
@@ -109,14 +143,6 @@ def ended(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _living(descriptor: int, target: Identity) -> bool:
-    if ended(descriptor):
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(target.pid, os.WNOHANG)
-        return False
-    return True
 
 
 def _send(descriptor: int, number: signal.Signals) -> None:

@@ -19,8 +19,7 @@ def command(config: Config, *words: str) -> list[str]:
 
 def environment(config: Config) -> dict[str, str]:
     """cron's environment; without a door also the settings, absolute, and where this package lies."""
-    user = pwd.getpwuid(os.getuid())
-    variables = {"HOME": user.pw_dir, "LOGNAME": user.pw_name, "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
+    variables = {**_account(), "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
     if config.door:
         return variables
     places = [place for place in sys.path if place and os.path.isdir(place)]
@@ -30,6 +29,15 @@ def environment(config: Config) -> dict[str, str]:
         if name in os.environ:
             variables[name] = os.environ[name]
     return {**variables, **config.environment()}
+
+
+def _account() -> dict[str, str]:
+    """Home and name by the password database; if it has lost us, what we were started with."""
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {name: os.environ[name] for name in ("HOME", "LOGNAME") if name in os.environ}
+    return {"HOME": user.pw_dir, "LOGNAME": user.pw_name}
 
 
 def seal() -> None:

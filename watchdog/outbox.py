@@ -8,21 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from typing import Any
 
-from . import clock, envfile, host, launch, spawn
+from . import clock, host, lastwords, launch, redact
 from .config import Config
-from .errors import WatchdogError
 from .journal import Journal, clean
 from .paths import Paths
-from .redact import redact
 
 LIMIT = 500
 """Alerts that may wait; beyond it the second oldest goes, so that the first and the newest stay."""
-
-EXCERPT = 20
-"""Lines of the bot's output in an alert."""
 
 SELDOM = 3600.0
 """Seconds within which the same error of ours is told once."""
@@ -32,8 +26,6 @@ PIPE = 60_000
 
 SEND = "send"
 """The agent's internal verb: empty the outbox, or send the one alert that comes in on stdin."""
-
-_SECRET = re.compile(r"(?i)key|secret|token|pass|pwd|auth|credential|private|seed|mnemonic")
 
 _TITLES = {
     "restarted": ("✅", "restarted"),
@@ -139,7 +131,7 @@ def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) ->
     mark, title = _TITLES[kind]
     machine = host.name()
     moment = clock.utc()
-    secrets = _secrets(config)
+    secrets = redact.secrets(config)
     lines = [
         f"{mark} {config.name} on {machine}: {title}",
         "",
@@ -152,17 +144,17 @@ def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) ->
     last = detail.get("last_exit")
     if last and kind != "test":
         lines.append(f"Last end {last['text']} at {last['time']}")
-    output = spawn.tail(detail["bot_out"], EXCERPT) if detail.get("bot_out") and kind != "test" else []
+    head, output = _output(detail, kind, secrets)
     if output:
-        quoted = (f"  | {redact(clean(line), secrets)[:300]}" for line in output)
-        lines += ["", f"Last lines of {detail['bot_out']}:", *quoted]
+        quoted = (f"  | {redact.redact(clean(line), secrets)[: lastwords.WIDTH]}" for line in output)
+        lines += ["", head, *quoted]
     if kind != "test":
         lines += [
             "",
             "What to do:",
             *(f"  {line}" for line in _ADVICE[kind]),
         ]
-    body = "\n".join(redact(clean(line), secrets) for line in lines)
+    body = "\n".join(redact.redact(clean(line), secrets) for line in lines)
     return {
         "id": f"{int(moment * 1e9):020d}-{os.getpid()}-{os.urandom(3).hex()}",
         "utc": moment,
@@ -170,6 +162,17 @@ def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) ->
         "subject": clean(f"{mark} {config.name} on {machine}: {title}"),
         "body": body,
     }
+
+
+def _output(detail: dict[str, Any], kind: str, secrets: tuple[str, ...]) -> tuple[str, list[str]]:
+    """What the bot printed before it ended; in an alert about something else, what it printed last."""
+    last = detail.get("last_exit")
+    if kind != "error" and last and last.get("last_lines"):
+        return f"Last lines of {last['output']} before that:", last["last_lines"]
+    if kind == "test" or not detail.get("bot_out"):
+        return "", []
+    said = lastwords.whole(detail["bot_out"])
+    return f"Last lines of {said.path}:", said.lines(secrets)
 
 
 _ADVICE = {
@@ -183,16 +186,6 @@ _ADVICE = {
         "Settle it by hand (is it the bot? let it run; is it not? end it), then `fab start`.",
     ),
 }
-
-
-def _secrets(config: Config) -> tuple[str, ...]:
-    """What must not leave the host: the SMTP password and what the bot's env file names like a secret."""
-    found = [config.smtp.get("SMTP_PASSWORD", "")]
-    if config.app_env_file:
-        with contextlib.suppress(WatchdogError):
-            settings = envfile.read(config.app_env_file)
-            found += [value for key, value in settings.items() if _SECRET.search(key)]
-    return tuple(value for value in found if value)
 
 
 def _buried(pid: int) -> bool:

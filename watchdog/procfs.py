@@ -1,9 +1,15 @@
-"""Raw reads of /proc (proc(5)): cheap enough for the restart path, where psutil would walk the table in 3 to 9 ms."""
+"""Raw reads of /proc (proc(5)): cheap enough for the restart path, where psutil would walk the table in 3 to 9 ms.
+
+What is gone or hidden is no error. Every other failure, such as want of descriptors or memory, is raised as OSError: it
+says nothing about the process, and must not pass for its absence.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import NamedTuple
+
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
 
 
 class Stat(NamedTuple):
@@ -25,7 +31,7 @@ def stat(pid: int) -> Stat | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
-    except OSError:
+    except _GONE:
         return None
     fields = text[text.rfind(b")") + 2 :].split()  # the name in brackets may hold anything, spaces and brackets too
     if len(fields) < 20:
@@ -55,7 +61,7 @@ def owner(pid: int) -> int | None:
     """Effective uid of a process, None when it is gone or hidden."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
+    except _GONE:
         return None
 
 
@@ -64,24 +70,30 @@ def cmdline(pid: int) -> list[str]:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             text = file.read()
-    except OSError:
+    except _GONE:
         return []
     return [os.fsdecode(part) for part in text.rstrip(b"\0").split(b"\0")] if text else []
 
 
 def executable(pid: int) -> str | None:
     """Path of the running program, None when it cannot be told."""
-    try:
-        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-    except OSError:
-        return None
+    return _name(pid, "exe")
 
 
 def working_directory(pid: int) -> str | None:
     """The directory the process works in, by name even after a deploy replaced it; None when it cannot be told."""
+    return _name(pid, "cwd")
+
+
+def link(pid: int, name: str) -> str:
+    """Where ``exe`` or ``cwd`` of a process leads, by name even when it was deleted since. Raises OSError."""
+    return os.readlink(f"/proc/{pid}/{name}").removesuffix(" (deleted)")
+
+
+def _name(pid: int, link_name: str) -> str | None:
     try:
-        return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")
-    except OSError:
+        return link(pid, link_name)
+    except _GONE:
         return None
 
 
@@ -90,7 +102,7 @@ def variable(pid: int, name: str) -> str | None:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             text = file.read()
-    except OSError:
+    except _GONE:
         return None
     prefix = os.fsencode(name) + b"="
     for entry in text.split(b"\0"):
@@ -106,7 +118,7 @@ def is_thread(pid: int) -> bool:
             for line in file:
                 if line.startswith(b"Tgid:"):
                     return int(line.split()[1]) != pid
-    except OSError:
+    except _GONE:
         return False
     return False
 

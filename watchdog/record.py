@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from . import identity, pidfile, policy, procfs, snapshot
 from .config import Config
 from .instance import Instance
 from .journal import Journal
+from .lastwords import Span
 from .paths import Paths
+
+Effect = tuple[policy.Action, Optional[dict[str, Any]]]
+"""An action of the policy, and the end of the bot that was the last one then."""
 
 AlertSink = Callable[[str, str, dict[str, Any]], None]
 
@@ -46,15 +50,23 @@ class Recorder:
                 )
             self._failed = True
 
-    def tell(self, actions: list[policy.Action], current: snapshot.Snapshot) -> None:
+    def tell(self, effects: list[Effect], current: snapshot.Snapshot) -> None:
         """Events first, alerts last."""
         pid = current.bot.pid if current.bot else None
-        for action in actions:
-            if isinstance(action, policy.Note):
+        for action, end in effects:
+            if isinstance(action, policy.Note) and action.kind == "died" and end:
+                self._journal.event(action.kind, action.text, action.level, pid=end["pid"], exit=end)
+            elif isinstance(action, policy.Note):
                 self._journal.event(action.kind, action.text, action.level, pid=pid)
-        for action in actions:
+        for action, end in effects:
             if isinstance(action, policy.Alert):
-                self._alert(action.kind, action.text, {"last_exit": current.last_exit, "bot_out": self._paths.bot_out})
+                self._alert(action.kind, action.text, {"last_exit": end, "bot_out": self._paths.bot_out})
+
+    def last_lines(self, said: Span) -> list[str]:
+        """What a bot printed last, without its secrets."""
+        from .redact import secrets
+
+        return said.lines(secrets(self._config))
 
     def write_pid_file(self, pid: int) -> None:
         """Name the verified holder of the lock in the PID file."""

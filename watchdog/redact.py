@@ -5,7 +5,15 @@ Every pattern is bounded, so that a hostile line costs no more than its length.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from typing import TYPE_CHECKING
+
+from . import envfile
+from .errors import WatchdogError
+
+if TYPE_CHECKING:
+    from .config import Config
 
 GONE = "[redacted]"
 
@@ -29,6 +37,19 @@ _SEGMENT = re.compile(r"(?<=/)(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,200}(?=[/?#
 _LONG = re.compile(
     r"(?<![\w/.+=-])(?=[A-Za-z+_=-]{0,200}\d)(?=[\d+_=-]{0,200}[A-Za-z])[A-Za-z0-9+_=-]{24,400}(?![\w/.+=-])"
 )
+
+
+_SECRET = re.compile(r"(?i)key|secret|token|pass|pwd|auth|credential|private|seed|mnemonic")
+
+
+def secrets(config: Config) -> tuple[str, ...]:
+    """What must not leave the host: the SMTP password and what the bot's env file names like a secret."""
+    found = [config.smtp.get("SMTP_PASSWORD", "")]
+    if config.app_env_file:
+        with contextlib.suppress(WatchdogError):
+            settings = envfile.read(config.app_env_file)
+            found += [value for key, value in settings.items() if _SECRET.search(key)]
+    return tuple(value for value in found if value)
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:

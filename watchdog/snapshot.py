@@ -64,9 +64,25 @@ def save(path: str, snapshot: Snapshot) -> None:
 
 
 def _exit(found: Any) -> dict[str, Any] | None:
-    if isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("time", "text")):
-        return {"time": found["time"], "code": found.get("code"), "signal": found.get("signal"), "text": found["text"]}
-    return None
+    """The object as `exits.Exit.document` makes it, whatever an older or a damaged file has."""
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in ("time", "text")):
+        return None
+
+    def only(key: str, kind: type) -> Any:
+        value = found.get(key)
+        return value if type(value) is kind else None
+
+    lines = found.get("last_lines")
+    return {
+        "time": found["time"],
+        "pid": only("pid", int),
+        "code": only("code", int),
+        "signal": only("signal", int),
+        "oom": only("oom", bool),
+        "text": found["text"],
+        "output": only("output", str),
+        "last_lines": [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else [],
+    }
 
 
 def _memory(found: dict[str, Any]) -> policy.Memory:

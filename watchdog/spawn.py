@@ -126,15 +126,3 @@ def trim_output(path: str) -> None:
         os.truncate(path, 0)
     except OSError:
         pass
-
-
-def tail(path: str, lines: int) -> list[str]:
-    """The last lines of a file that may be growing, 16 kB at most."""
-    try:
-        with open(path, "rb") as file:
-            start = max(0, file.seek(0, os.SEEK_END) - 16_384)
-            file.seek(start)
-            found = file.read().decode("utf-8", "replace").splitlines()
-            return found[1 if start else 0 :][-lines:]  # the first line may have lost its head
-    except OSError:
-        return []

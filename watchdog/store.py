@@ -36,9 +36,10 @@ def read(path: str) -> bytes:
     """The first megabyte of a regular file; anything else, such as a FIFO, which would block us, is an OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return os.read(descriptor, _LARGEST)
+        return os.read(descriptor, min(found.st_size, _LARGEST))
     finally:
         os.close(descriptor)
 
@@ -72,5 +73,10 @@ def record(path: str, document: dict[str, Any]) -> None:
     try:
         os.pwrite(descriptor, text.ljust(_RECORD - 1) + b"\n", 0)
         os.fsync(descriptor)
+    except OSError:
+        if os.fstat(descriptor).st_size == 0:  # made just now on a full disk: an empty record would say nothing
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        raise
     finally:
         os.close(descriptor)

@@ -86,6 +86,7 @@ def render(found: dict[str, Any], verbose: bool) -> str:
         rows.append(f"   alerts      {switch}, {alerts['queued']} queued, {alerts['dead']} dead")
         if found["last_exit"]:
             rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
+            rows += [f"             | {line}" for line in found["last_exit"]["last_lines"]]
     rows += [f"⚠️  {warning}" for warning in found["warnings"]]
     return "\n".join(rows)
 

@@ -17,17 +17,29 @@ RUN = "run"
 
 
 class Desired(NamedTuple):
-    """What the operator wants: ``run`` or ``stopped``, who said so, when (UTC stamp) and why."""
+    """What the operator wants: ``run`` or ``stopped``, who said so, when (UTC stamp, and on the clock of which boot)
+    and why.
+    """
 
     state: str = RUN
     by: str | None = None
     since: str | None = None
     reason: str | None = None
+    said: float | None = None
+    boot: str | None = None
 
     @property
     def wanted(self) -> bool:
         """True when a bot should be running."""
         return self.state != STOPPED
+
+    def ends(self, start: int, boot: str) -> bool:
+        """True when `stop` was said while a bot ran that was started at ``start`` (ticks since that boot): it was said
+        of this very bot. One that was started by hand afterwards is left alone.
+        """
+        if self.wanted or self.said is None or self.boot != boot:
+            return False
+        return (start + 1) / clock.TICKS_PER_SECOND <= self.said
 
 
 class Maintenance(NamedTuple):
@@ -52,13 +64,18 @@ def read_desired(instance: Instance) -> Desired:
     if found is None:
         return Desired()
     state = STOPPED if found.get("desired") == STOPPED else RUN
-    return Desired(state, _text(found, "by"), _text(found, "since"), _text(found, "reason"))
+    said = found.get("said")
+    moment = float(said) if isinstance(said, (int, float)) else None
+    return Desired(
+        state, _text(found, "by"), _text(found, "since"), _text(found, "reason"), moment, _text(found, "boot")
+    )
 
 
 def write_desired(instance: Instance, state: str, by: str, reason: str) -> None:
     """Record the wish durably. Raises OSError, except where a disk that takes nothing has the same word already."""
     try:
-        store.record(instance.desired, {"desired": state, "by": by, "since": clock.stamp(), "reason": reason})
+        moment = {"since": clock.stamp(), "said": clock.now(), "boot": clock.boot_id()}
+        store.record(instance.desired, {"desired": state, "by": by, "reason": reason, **moment})
     except OSError:
         if not _says(instance, state):
             raise

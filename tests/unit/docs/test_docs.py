@@ -134,7 +134,7 @@ def documented(verb: str) -> set[str]:
 
 def test_the_parts_of_status_are_documented() -> None:
     parts = {row[0]: code(row[1]) for row in rows("docs/verbs.md", "status")}
-    assert parts["`last_exit`"] == ["time", "code", "signal", "text"]
+    assert parts["`last_exit`"] == ["time", "pid", "code", "signal", "oom", "text", "output", "last_lines"]
     assert parts["`guard`"] == list(report._guard_document({"pid": 1}, None) or {})
 
 

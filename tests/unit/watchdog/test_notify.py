@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.watchdog.parts import Sleepers, first_line, instance_below
-from watchdog import identity, locks, paths
+from watchdog import identity, locks, paths, watched
 from watchdog.config import Config
-from watchdog.engine import Bot
 from watchdog.guard import Guard
 from watchdog.journal import Journal
 from watchdog.notify import Listener
@@ -134,9 +133,9 @@ def test_only_the_bot_itself_can_end_its_start_grace(
         stranger = bot(sleepers, instance.notify_socket)
         who = identity.identify(process.pid, own_session=True)
         assert who is not None
-        guard.engine.known = who
-        guard.engine.bot = Bot(who, os.pidfd_open(who.pid), False, False)
-        guard.engine.memory = guard.engine.memory._replace(phase=State.STARTING)
+        guard.engine._ledger.known = who
+        guard.engine.bot = watched.bot(who, os.pidfd_open(who.pid), False, False, os.devnull)
+        guard.engine._ledger.memory = guard.engine.memory._replace(phase=State.STARTING)
         for speaker, words in ((stranger, "say READY=1"), (process, "child READY=1"), (process, "say READY=10")):
             tell(speaker, words)
             assert select.select([guard.notify.socket], [], [], 10)[0]

@@ -101,9 +101,30 @@ def test_a_pid_file_from_before_the_boot_is_no_veto(
     monkeypatch.setattr(os, "kill", lambda pid, number: (_ for _ in ()).throw(PermissionError(1, "x")))
     path = Path(config.pid_file)
     path.write_text("4194301\n")
-    before_boot = clock.utc() - clock.now() - 3600
-    os.utime(path, (before_boot, before_boot))
+    boot = clock.utc() - clock.now()
+    made_at_boot = path.with_name("node")
+    made_at_boot.touch()
+    os.utime(made_at_boot, (boot, boot))
+    monkeypatch.setattr(clock, "_MADE_AT_BOOT", str(made_at_boot))
+    os.utime(path, (boot - 3600, boot - 3600))
     assert look().unknown is None
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.fault("F80")
+def test_a_wall_clock_that_was_set_forward_lifts_no_veto(
+    config: Config, look: Callable[..., Sighting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "kill", lambda pid, number: (_ for _ in ()).throw(PermissionError(1, "x")))
+    path = Path(config.pid_file)
+    path.write_text("4194301\n")
+    made_at_boot = path.with_name("node")
+    made_at_boot.touch()
+    monkeypatch.setattr(clock, "_MADE_AT_BOOT", str(made_at_boot))
+    day_ago = clock.utc() - 86_400  # both were written in this boot, by a clock that said yesterday
+    for file, age in ((made_at_boot, 60), (path, 0)):
+        os.utime(file, (day_ago - age, day_ago - age))
+    assert "nobody lets us inspect" in str(look().unknown)
 
 
 @pytest.mark.fault("F08")

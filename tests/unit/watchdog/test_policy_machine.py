@@ -268,6 +268,10 @@ Life.TestCase.settings = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+END = {
+    "time": "x", "pid": 7, "code": 1, "signal": None, "oom": False, "text": "y", "output": None, "last_lines": ["z"],
+}  # fmt: skip
+
 TestLife = pytest.mark.timeout(400)(Life.TestCase)  # finding the smallest failing story takes its time
 
 
@@ -278,7 +282,7 @@ def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
         running_since=now - 5, down_since=now - 3, outage=4.0, restarts=12, reason="ended with exit code 1 — ä",
         failure_told=True, told="x", hold_code=78, hold_script="1-2-3",
     )  # fmt: skip
-    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), {"time": "x", "code": 1, "signal": None, "text": "y"})
+    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), END)
     path = str(tmp_path / "state.json")
     snapshot.save(path, one)
     assert snapshot.load(path) == one

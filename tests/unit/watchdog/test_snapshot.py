@@ -29,7 +29,10 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-END = {"time": "2026-11-24T06:00:00.000Z", "code": None, "signal": 9, "text": "was killed by SIGKILL"}
+END = {
+    "time": "2026-11-24T06:00:00.000Z", "pid": 7, "code": None, "signal": 9, "oom": True,
+    "text": "was killed by SIGKILL", "output": "/x/bot.out", "last_lines": ["one", "two"],
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.unit.watchdog.parts import PROPERTY, settings_for
+from tests.unit.watchdog.parts import settings_for
 from watchdog import spawn
 from watchdog.config import Config
 from watchdog.instance import Instance
@@ -102,21 +100,6 @@ def test_a_large_output_file_is_cut_and_its_end_kept_for_the_owner_alone(
     assert Path(f"{path}.1").read_bytes().endswith(b"aend\n")
     assert stat.S_IMODE(os.stat(f"{path}.1").st_mode) == 0o600, "what a bot prints is for nobody else"
     spawn.trim_output(str(tmp_path / "no such file"))
-
-
-@PROPERTY
-@given(
-    st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30), max_size=30),
-    st.integers(1, 25),
-)
-def test_the_tail_of_a_small_file_is_its_last_lines(tmp_path: Path, lines: list[str], count: int) -> None:
-    path = tmp_path / "bot.out"
-    path.write_text("".join(line + "\n" for line in lines))
-    assert spawn.tail(str(path), count) == lines[-count:]
-
-
-def test_the_tail_of_nothing_is_nothing(tmp_path: Path) -> None:
-    assert spawn.tail(str(tmp_path / "no"), 5) == [] and spawn.tail(str(tmp_path), 5) == []
 
 
 @pytest.mark.fault("F44")

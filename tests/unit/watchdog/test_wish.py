@@ -37,7 +37,7 @@ def test_the_word_is_kept_with_who_when_and_why(instance: Instance, virtual_cloc
     wish.write_desired(instance, wish.STOPPED, "alice@laptop", "exchange is down")
     found = wish.read_desired(instance)
     assert not found.wanted
-    assert found == wish.Desired("stopped", "alice@laptop", "2026-11-24T06:00:00.000Z", "exchange is down")
+    assert found[:4] == ("stopped", "alice@laptop", "2026-11-24T06:00:00.000Z", "exchange is down")
     virtual_clock.reboot(took=30 * 86_400)
     assert wish.read_desired(instance) == found
     wish.write_desired(instance, wish.RUN, "bob", "")
