@@ -101,3 +101,19 @@ def test_maintenance_does_not_lift_a_stop(world: World) -> None:
     oracle.until(lambda: "no maintenance" in world.ok("maintenance").out, "it ends by itself", every=0.1)
     assert world.ok("check", "--json").json["action"] == "none"
     assert world.bots() == [] and world.status()["state"] == "stopped"
+
+
+@pytest.mark.fault("F75")
+@pytest.mark.promise(5)
+def test_the_children_of_a_bot_that_died_in_maintenance_are_left_alone(world: World) -> None:
+    world.behave({"child": "fork"}, {})
+    world.guard()
+    pid = world.until_running()
+    (child,) = (int(line) for line in world.lines("children"))
+    world.ok("maintenance", "on", "--reason", "by hand")
+    world.kill(pid)
+    world.until_event("not-started")
+    assert oracle.alive(child) and not world.events("leftovers") and len(world.births()) == 1
+    world.ok("maintenance", "off")
+    new = world.until_running(other_than=pid)
+    assert world.bots() == [new] and not oracle.alive(child)

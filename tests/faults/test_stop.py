@@ -135,6 +135,26 @@ def test_a_child_that_keeps_the_lock_of_a_dead_bot_is_ended_before_the_next_star
 
 
 @pytest.mark.fault("F25")
+@pytest.mark.fault("F31")
+@pytest.mark.parametrize("how", ["the bot dies", "stop"])
+def test_children_that_come_anew_with_every_term_are_ended_all_the_same(world: World, how: str) -> None:
+    world.behave({"child": "respawn"}, {})
+    world.guard(WATCHDOG_STOP_GRACE="1")
+    pid = world.until_running()
+    oracle.until(lambda: world.lines("children"), "the child runs")
+    if how == "stop":
+        assert world.ok("stop", "--json").json["old_pid"] == pid
+        assert not oracle.lock_holders(world.instance / "bot.lock")
+    else:
+        world.kill(pid)
+        new = world.until_running(other_than=pid)
+        assert world.bots() == [new]
+        assert len(world.events("leftovers")) == 1
+    session = [one for one in oracle.pids() if (found := oracle.stat(one)) and found.session == pid]
+    assert not [one for one in session if oracle.alive(one)]
+
+
+@pytest.mark.fault("F25")
 @pytest.mark.promise(3)
 def test_a_stranger_that_holds_the_bots_lock_is_named_and_left_alone(world: World) -> None:
     world.ok("stop")

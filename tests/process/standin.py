@@ -40,6 +40,8 @@ def main():
         inspect()
     if behaviour.get("ready"):
         say_ready()
+    if "die_of" in behaviour:
+        os.kill(os.getpid(), behaviour["die_of"])
     if "exit_after" in behaviour:
         time.sleep(behaviour["exit_after"])
         sys.exit(behaviour.get("exit_code", 1))
@@ -83,7 +85,9 @@ def trade():
 
 
 def start_children(behaviour, market):
-    """Children that outlive the bot: ``fork`` keeps every descriptor, ``sleep`` is an ordinary program."""
+    """Children that outlive the bot: ``fork`` keeps every descriptor, ``respawn`` also comes anew with every SIGTERM,
+    ``sleep`` is an ordinary program.
+    """
     kind = behaviour.get("child")
     if kind == "fork":
         pid = os.fork()
@@ -92,9 +96,26 @@ def start_children(behaviour, market):
             os.close(market)
             time.sleep(3600)
         note("children", str(pid))
+    elif kind == "respawn":
+        if os.fork() == 0:
+            os.close(market)
+            come_anew()
     elif kind == "sleep":
         pid = os.posix_spawn("/bin/sleep", ["sleep", "3600"], os.environ)
         note("children", str(pid))
+
+
+def come_anew():
+    """Answer every SIGTERM with a child of the same kind, and end."""
+
+    def again(*_):
+        if os.fork():
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, again)
+    note("children", str(os.getpid()))
+    while True:
+        time.sleep(3600)
 
 
 def inspect():
