@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.watchdog.parts import VirtualClock
+from tests.unit.watchdog.reckoning import Reckoning
 from watchdog import clock, policy, snapshot, states
 from watchdog.identity import Identity
 from watchdog.policy import LADDER, Alert, Memory, Start
@@ -25,6 +26,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.memory = Memory()
+        self.reckoning = Reckoning()
         self.clock = VirtualClock()
         self.pid: int | None = None
         self.verified = False
@@ -46,7 +48,9 @@ class Life(RuleBasedStateMachine):
 
     def feed(self, event: policy.Event) -> tuple[policy.Action, ...]:
         """One step, and what must hold of every step."""
-        self.memory, actions = policy.step(self.memory, event, self.now)
+        before = self.memory
+        self.memory, actions = policy.step(before, event, self.now)
+        self.reckoning.see(before, event, self.now, self.memory, actions)
         for action in actions:
             if isinstance(action, Start):
                 assert isinstance(event, policy.Vacant), "only a vacant place may be filled"
@@ -217,6 +221,7 @@ class Life(RuleBasedStateMachine):
         self.clock.reboot(took, uptime)
         self.memory = policy.sane(policy.shifted(self.memory, self.now - before - took), self.now)
         self.last_death += self.now - before - took
+        self.reckoning.rebooted(self.now - before - took)
         if waiting is not None:
             assert self.memory.next_start == pytest.approx(self.now + waiting - took)
         if self.memory.phase in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):

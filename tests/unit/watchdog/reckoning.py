@@ -1,0 +1,77 @@
+"""What the design says about delays, the breaker and mails, reckoned a second time beside the policy."""
+
+from __future__ import annotations
+
+from watchdog import policy
+from watchdog.policy import Action, Alert, Event, Memory, Start
+from watchdog.states import HOLD_CODES
+
+DELAYS = (0, 1, 2, 5, 10, 20, 40, 80, 160, 300)
+HEALTHY, HOUR, SIX_HOURS = 600.0, 3600.0, 6 * 3600.0
+
+
+class Reckoning:
+    """Sees every step and holds the policy's answer against its own."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+        self.failures: list[float] = []
+        self.breaker = False
+        self.healthy_since: float | None = None
+        self.mails: list[float] = []
+
+    def see(self, before: Memory, event: Event, now: float, memory: Memory, actions: tuple[Action, ...]) -> None:
+        """One step of the policy. Raises AssertionError where it is not as designed."""
+        alerts = [action for action in actions if isinstance(action, Alert)]
+        over = self._lived(event, now)
+        opened = False
+        if isinstance(event, (policy.Asked, policy.Stopped)):
+            self.__init__()  # type: ignore[misc]
+        elif isinstance(event, policy.Died):
+            opened = self._died(event, now, memory)
+        elif isinstance(event, policy.Vacant) and before.hold_code is not None and memory.hold_code is None:
+            assert Start() in actions, "a hold ends only for a start"
+            self.rung = 0
+        assert (memory.attempt, memory.breaker) == (self.rung, self.breaker), (self.rung, self.breaker, memory)
+        assert sum("within an hour" in alert.text for alert in alerts) == opened, "one critical alert a crash loop"
+        assert sum("crash loop is over" in alert.text for alert in alerts) == over, "told once when it is over"
+        self._mailed([alert for alert in alerts if alert.kind == "restarted" and "loop is over" not in alert.text], now)
+
+    def rebooted(self, by: float) -> None:
+        """The boot clock has begun anew; the bot is gone."""
+        self.failures = [at + by for at in self.failures]
+        self.mails = [at + by for at in self.mails]
+        self.healthy_since = None
+
+    def _lived(self, event: Event, now: float) -> bool:
+        """Six hundred healthy seconds begin the ladder anew, and end a crash loop whose failures are old."""
+        if isinstance(event, policy.Verified):
+            self.healthy_since = now
+        elif isinstance(event, policy.Adopted):
+            self.healthy_since = now - event.uptime
+        elif not isinstance(event, (policy.Tick, policy.Duplicate)):
+            self.healthy_since = None
+        if not isinstance(event, (policy.Tick, policy.Adopted)) or self.healthy_since is None:
+            return False
+        if now - self.healthy_since < HEALTHY:
+            return False
+        self.rung = 0
+        over = self.breaker and sum(now - at < HOUR for at in self.failures) <= 1
+        self.breaker = self.breaker and not over
+        return over
+
+    def _died(self, event: policy.Died, now: float, memory: Memory) -> bool:
+        if event.verified and event.uptime >= HEALTHY:
+            self.rung = 0
+        held = event.code in HOLD_CODES
+        assert memory.next_start == (None if held else now + DELAYS[min(self.rung, 9)]), (self.rung, memory)
+        self.rung += 1
+        self.failures.append(now)
+        opened = not held and not self.breaker and sum(now - at < HOUR for at in self.failures) >= 5
+        self.breaker = self.breaker or opened
+        return opened
+
+    def _mailed(self, alerts: list[Alert], now: float) -> None:
+        assert len(alerts) <= 1
+        self.mails += [now for _ in alerts]
+        assert sum(now - at < SIX_HOURS for at in self.mails) <= 10, "more mails about restarts than the budget has"
