@@ -30,11 +30,9 @@ def explore(*words: str) -> dict[str, Any]:
 @pytest.mark.fault("F35")
 @pytest.mark.promise(1)
 def test_no_order_of_steps_breaks_the_protocol() -> None:
-    found = explore(
-        "--seconds", "14", "--scenario", "check stop", "--scenario", "bot: stop start", "--scenario", "check hand"
-    )
+    found = explore("--seconds", "8")
     assert not found["violation"], found["violation"]
-    assert len(found["by_scenario"]) == 3 and found["runs"] > 15, found
+    assert found["runs"] > 15 and "random" in found["by_scenario"], found
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import get_args
+from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY
-from watchdog import policy, snapshot
+from watchdog import clock, policy, snapshot
+from watchdog.identity import Identity
 from watchdog.policy import Memory, Start
 from watchdog.states import State
 
@@ -99,3 +100,21 @@ def test_a_memory_that_was_shifted_decides_the_same(memory: Memory, by: int) -> 
     shifted = policy.shifted(memory, by)
     near = memory.next_start is not None and abs(memory.next_start - NOW) < 0.001
     assert near or policy.starts(shifted, vacant, NOW + by) == policy.starts(memory, vacant, NOW)
+
+
+END = {
+    "time": "x", "pid": 7, "code": 1, "signal": None, "oom": False, "text": "y", "output": None, "last_lines": ["z"],
+}  # fmt: skip
+
+
+def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
+    now = clock.now()
+    memory = Memory(
+        phase=State.FAILED, attempt=7, failures=(now - 2.5, now - 1.5), breaker=True, next_start=now + 99.25,
+        running_since=now - 5, down_since=now - 3, outage=4.0, restarts=12, reason="ended with exit code 1 — ä",
+        failure_told=True, told="x", hold_code=78, hold_script="1-2-3",
+    )  # fmt: skip
+    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), END)
+    path = str(tmp_path / "state.json")
+    snapshot.save(path, one)
+    assert snapshot.load(path) == one

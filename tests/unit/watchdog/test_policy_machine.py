@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,12 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit.watchdog.parts import VirtualClock
 from tests.unit.watchdog.reckoning import Reckoning
-from watchdog import clock, policy, snapshot, states
-from watchdog.identity import Identity
+from watchdog import policy, snapshot, states
 from watchdog.policy import LADDER, Alert, Memory, Start
 from watchdog.states import State
 
 PIDS = st.integers(2, 1 << 22)
+LAPSES = st.one_of(
+    st.floats(0.001, 10), st.floats(10, 700), st.floats(700, 20_000), st.sampled_from([595.0, 601.0, 3550.0])
+)
 
 
 class Life(RuleBasedStateMachine):
@@ -79,7 +80,7 @@ class Life(RuleBasedStateMachine):
         """The watchdog is installed."""
         self.wanted = wanted
 
-    @rule(seconds=st.one_of(st.floats(0.001, 10), st.floats(10, 700), st.floats(700, 20_000)))
+    @rule(seconds=LAPSES)
     def time_passes(self, seconds: float) -> None:
         """Time passes; the engine wakes the policy when it asked for it."""
         end = self.now + seconds
@@ -143,6 +144,20 @@ class Life(RuleBasedStateMachine):
         self.pid, self.verified, self.operator = None, False, False
         if code in states.HOLD_CODES:
             self.held_for = self.script
+
+    @precondition(lambda self: self.pid is None and self.wanted and not self.maintenance and not self.shutting_down)
+    @rule(deaths=st.integers(2, 12), life=st.sampled_from([0.0, 1.0, 400.0, 605.0]))
+    def it_dies_again_and_again(self, deaths: int, life: float) -> None:
+        """A crash loop, or a bot that lives a little longer each time."""
+        for _ in range(deaths):
+            self.clock.pass_by(max(0.0, (self.memory.next_start or 0.0) - self.now))
+            self.the_engine_looks(7, True)
+            if self.pid is None:
+                return
+            if life:
+                self.it_is_verified()
+            self.clock.pass_by(life)
+            self.it_dies(None)
 
     @rule(word=st.sampled_from(["start", "start", "stop", "restart"]), seconds=st.floats(0.1, 30))
     def the_operator_speaks(self, word: str, seconds: float) -> None:
@@ -273,21 +288,4 @@ Life.TestCase.settings = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-END = {
-    "time": "x", "pid": 7, "code": 1, "signal": None, "oom": False, "text": "y", "output": None, "last_lines": ["z"],
-}  # fmt: skip
-
 TestLife = pytest.mark.timeout(400)(Life.TestCase)  # finding the smallest failing story takes its time
-
-
-def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
-    now = clock.now()
-    memory = Memory(
-        phase=State.FAILED, attempt=7, failures=(now - 2.5, now - 1.5), breaker=True, next_start=now + 99.25,
-        running_since=now - 5, down_since=now - 3, outage=4.0, restarts=12, reason="ended with exit code 1 — ä",
-        failure_told=True, told="x", hold_code=78, hold_script="1-2-3",
-    )  # fmt: skip
-    one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), END)
-    path = str(tmp_path / "state.json")
-    snapshot.save(path, one)
-    assert snapshot.load(path) == one
