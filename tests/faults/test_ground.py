@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.faults.disks import fill, mounted, read_only
 from tests.process.world import World
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, kilobytes: int = 256) -> Iterator[Path]:
-    """A small disk of its own at ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    options = f"size={kilobytes}k,mode=0700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Not one more byte."""
-    with (folder / "filler").open("wb", buffering=0) as file:
-        free = os.statvfs(folder)
-        for _ in range(free.f_bavail * free.f_bsize // 4096 + 1):
-            with contextlib.suppress(OSError):
-                file.write(b"x" * 4096)
-    assert os.statvfs(folder).f_bavail == 0
-
-
-def read_only(folder: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
 
 
 @pytest.mark.needs_root

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,12 +14,10 @@ from tests.faults import alerts
 from tests.faults.deadlines import Deadlines
 from tests.faults.pid_file_watch import PidFileWatch
 from tests.process import oracle
-from tests.process.world import Done, World
+from tests.process.world import TRACE, Done, World
 
 ALLOWED_CODES = frozenset({0, 1, 2, 3, 4, 5, 75, 78, -signal.SIGALRM})
 """How a verb may end (docs/verbs.md); a shell shows the last one as 142."""
-
-_TRACE = re.compile(r'Traceback \(most recent call last\)[^\0]*?File "[^"]*/watchdog/\w+\.py"')
 
 
 class Begun(subprocess.Popen[str]):
@@ -125,7 +122,7 @@ class WatchedWorld(World):
 
     def _tracebacks(self) -> list[str]:
         broken = [f"an error of the agent's own: {event}" for event in self.events() if event.get("trace")]
-        broken += [f"in the log: {found[0]}" for found in _TRACE.finditer(self.log)]
+        broken += [f"in the log: {found[0]}" for found in TRACE.finditer(self.log)]
         for words, process in self._begun:
             process.drain()
             code = process.poll()

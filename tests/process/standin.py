@@ -30,6 +30,7 @@ def main():
         create_pid_file(behaviour.get("pid_path"))
     market = None if behaviour.get("may_overlap") else trade()
     start_children(behaviour, market)
+    wait_for_word(behaviour)
     for line in behaviour.get("say", []):
         print(line, flush=True)
     if behaviour.get("flood"):
@@ -116,6 +117,15 @@ def come_anew():
     note("children", str(os.getpid()))
     while True:
         time.sleep(3600)
+
+
+def wait_for_word(behaviour):
+    """Go on when a file is there; ``eat`` all memory then."""
+    while "after" in behaviour and not os.path.exists(os.path.join(PROJECT, behaviour["after"])):
+        time.sleep(0.01)
+    hoard = []
+    while behaviour.get("eat"):
+        hoard.append(b"x" * 1_000_000)
 
 
 def inspect():
