@@ -74,6 +74,19 @@ def lint(_: Context) -> None:
         raise Exit(f"lint failed: {', '.join(failed)}", code=1)
 
 
+@task(
+    help={
+        "only": "rows of the matrix, as in F04,F09; the page keeps what it says about the others",
+        "lab": "--no-lab leaves out the tests on real hosts",
+    },
+    auto_shortflags=False,
+)
+def faults(_: Context, only: str = "", lab: bool = True) -> None:
+    """Run the fault matrix, row by row, and write docs/faults.md."""
+    chosen = [f"--only={only}"] if only else []
+    _become(["-m", "tests.faults.report", *chosen, *([] if lab else ["--no-lab"])])
+
+
 @task(help={"keep": "keep the demonstration's folder with its logs and mails"})
 def demo(_: Context, keep: bool = False) -> None:
     """Show it all on this machine in under a minute: deploy, kill, revive, mail, stop, clean up."""
@@ -200,4 +213,4 @@ def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> Non
 
 
 _lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
-namespace = Collection(test, lint, demo, release, _lab)
+namespace = Collection(test, lint, faults, demo, release, _lab)

@@ -76,7 +76,7 @@ class WatchedWorld(World):
         super().lose_pid_file()
 
     @contextlib.contextmanager
-    def hands_off(self, *bystanders: int, told: str = "unknown") -> Iterator[None]:
+    def hands_off(self, *bystanders: int, told: str = "unknown", within: float = 15) -> Iterator[None]:
         """I2: meanwhile nothing is started, none of these processes is touched, and exactly one alert is new."""
         lives, before = len(self.births()), [oracle.stat(pid) for pid in bystanders]
         alerted = len(self._alerts())
@@ -89,7 +89,7 @@ class WatchedWorld(World):
             assert (one.state in "TZ") == (other.state in "TZ"), f"{one} is {other}"
         assert len(self.events(told)) == events + 1, self.log
         if self.env.get("SMTP_SERVER"):
-            oracle.until(lambda: len(self._alerts()) > alerted, "an alert")
+            oracle.until(lambda: len(self._alerts()) > alerted, "an alert", within)
             assert len(self._alerts()) == alerted + 1, self._alerts()
 
     def close(self) -> None:

@@ -99,7 +99,7 @@ def test_over_a_reboot_a_delay_is_shortened_by_the_time_that_has_passed(
     )
 
 
-@pytest.mark.fault("F54")
+@pytest.mark.fault("F80")
 def test_a_wall_clock_set_back_over_a_reboot_prolongs_no_delay(path: str, virtual_clock: VirtualClock) -> None:
     story = crashing(virtual_clock, 6)
     assert story.memory.next_start is not None
@@ -110,7 +110,7 @@ def test_a_wall_clock_set_back_over_a_reboot_prolongs_no_delay(path: str, virtua
     assert found.next_start is not None and found.next_start - virtual_clock.boot_seconds <= delay + 1e-6
 
 
-@pytest.mark.fault("F54")
+@pytest.mark.fault("F80")
 def test_a_wall_clock_set_forward_over_a_reboot_forgets_no_failure_count(
     path: str, virtual_clock: VirtualClock
 ) -> None:

@@ -201,7 +201,7 @@ def test_maintenance_can_be_ended_and_replaced(instance: Instance, virtual_clock
     assert wish.read_maintenance(instance) is None
 
 
-@pytest.mark.fault("F54")
+@pytest.mark.fault("F80")
 @pytest.mark.parametrize("jump", [-86_400.0, -HOUR, HOUR, 86_400.0])
 def test_a_clock_that_jumps_neither_ends_nor_prolongs_maintenance(
     instance: Instance, virtual_clock: VirtualClock, jump: float
@@ -222,7 +222,7 @@ def test_maintenance_survives_a_reboot_and_still_ends(instance: Instance, virtua
     assert remaining(instance) is None
 
 
-@pytest.mark.fault("F54")
+@pytest.mark.fault("F80")
 def test_a_wall_clock_that_fell_back_over_a_reboot_does_not_stretch_maintenance_by_years(
     instance: Instance, virtual_clock: VirtualClock
 ) -> None:
