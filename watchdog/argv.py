@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_FLAGS = "bBdEiIOPqRsStuvx"
 _TAKES_VALUE = "WX"
-_FLAGS = "bBdEhiIJOPqRsStuvVx?"
-_LONG_WITH_VALUE = ("--check-hash-based-pycs",)
+_LONG_WITH_VALUE = "-check-hash-based-pycs"
 
 
 class Program(NamedTuple):
-    """``kind`` is ``script`` (a path as written), ``module`` (dotted), or ``other`` (-c, stdin, --help)."""
+    """``kind`` is ``script`` (a path as written), ``module`` (dotted), or ``other`` (-c, stdin, --help, an error)."""
 
     kind: str
     name: str
@@ -24,23 +21,18 @@ _OTHER = Program("other", "")
 
 def program(argv: list[str]) -> Program:
     """The program named by an interpreter's argument vector, ``argv[0]`` being the interpreter itself."""
-    rest = iter(argv[1:])
-    for word in rest:
+    rest = list(reversed(argv[1:]))
+    more = True
+    while more and rest and rest[-1].startswith("-") and rest[-1] != "-":
+        word = rest.pop()
         if word == "--":
-            follower = next(rest, None)
-            return Program("script", follower) if follower else _OTHER
-        if word.startswith("--"):
-            if word in _LONG_WITH_VALUE:
-                next(rest, None)
-            elif word.partition("=")[0] not in _LONG_WITH_VALUE:
-                return _OTHER
-            continue
-        if word == "-" or not word.startswith("-"):
-            return _OTHER if word == "-" or not word else Program("script", word)
+            break
         found = _cluster(word[1:], rest)
-        if found is not None:
+        if isinstance(found, Program):
             return found
-    return _OTHER
+        more = found
+    name = rest[-1] if rest else ""
+    return _OTHER if name in ("", "-") else Program("script", name)
 
 
 def is_agent(argv: list[str]) -> bool:
@@ -49,19 +41,22 @@ def is_agent(argv: list[str]) -> bool:
     return found.name == "watchdog" if found.kind == "module" else found.name.rpartition("/")[2] == "watchdog"
 
 
-def _cluster(letters: str, rest: Iterator[str]) -> Program | None:
-    """Read one word of short options such as ``-uB``, ``-Wignore`` or ``-um``; None when more words are to come."""
+def _cluster(letters: str, rest: list[str]) -> Program | bool:
+    """Read one word of options such as ``uB``, ``Wignore`` or ``um``, and its value from ``rest``, last word first.
+
+    True when more options may follow, False at a stray ``-`` at the end, where CPython complains and goes on.
+    """
     for index, letter in enumerate(letters):
         tail = letters[index + 1 :]
-        if letter == "c":
-            return _OTHER
+        if letter == "-" and not tail:
+            return False
         if letter == "m":
-            name = tail or next(rest, None)
+            name = tail or (rest.pop() if rest else "")
             return Program("module", name) if name else _OTHER
-        if letter in _TAKES_VALUE:
-            if not tail:
-                next(rest, None)
-            return None
+        if letter in _TAKES_VALUE or letters[index:] == _LONG_WITH_VALUE:
+            if (not tail or letter == "-") and rest:
+                rest.pop()
+            return True
         if letter not in _FLAGS:
             return _OTHER
-    return None
+    return True

@@ -19,22 +19,33 @@ PROBE = """\
 # the first line, which -x skips
 import json, os, sys
 name = __spec__.name if __spec__ else None
-print("RAN " + json.dumps([name or os.path.realpath(__file__), getattr(sys, "orig_argv", None)]), flush=True)
+if __name__ == "__main__":
+    print("RAN " + json.dumps([name or os.path.realpath(__file__), getattr(sys, "orig_argv", None)]), flush=True)
 """
 
-FLAGS = ["-B", "-b", "-bb", "-d", "-E", "-i", "-I", "-O", "-OO", "-q", "-R", "-s", "-S", "-t", "-u", "-v", "-x", "-uB"]
-VALUED = [["-W", "ignore"], ["-Wignore"], ["-uWignore"], ["-X", "utf8"], ["-Xutf8"], ["-BX", "dev"], ["-Xfaulthandler"]]
-LONG = [["--check-hash-based-pycs", "default"], ["--check-hash-based-pycs", "never"]]
+LETTERS = st.text(st.sampled_from("bBEIOPqRsStuxdi" * 3 + "hV?JZ-"), max_size=4)
+VALUED = st.sampled_from(
+    ["W ignore", "Wignore", "X utf8", "Xutf8", "X dev", "Xfaulthandler", "X probe.py", "W probe.py"]
+)
+OPTIONS = st.one_of(
+    LETTERS.filter(bool).map(lambda letters: ["-" + letters]),
+    st.tuples(LETTERS, VALUED).map(lambda pair: ["-" + pair[0] + pair[1].split()[0], *pair[1].split()[1:]]),
+    st.sampled_from(["default", "never", "probe.py"]).map(lambda value: ["--check-hash-based-pycs", value]),
+    st.sampled_from(["--check-hash-based-pycs=never", "--help", "--version", "--help-env", "--unknown"]).map(
+        lambda word: [word]
+    ),
+)
 ENDS = [
     ["probe.py"], ["./probe.py"], ["--", "probe.py"], ["-m", "probe"], ["-mprobe"], ["-um", "probe"], ["-ummod"],
-    ["-c", "pass"], ["-cpass"], ["-uc", "pass"], ["-"], [], ["folder"], ["-m", "folder"], ["-W", "probe.py"],
-    ["-X", "probe.py", "other.py"], ["--check-hash-based-pycs", "always", "probe.py"], ["--", "-m"], ["-Ic", "pass"],
+    ["-c", "pass"], ["-cpass"], ["-uc", "pass"], ["-"], [], ["folder"], ["-m", "folder"], ["--", "-m"],
+    ["--", "-"], ["-u-", "probe.py"], ["-m", "probe.py"], ["-u-check-hash-based-pycs", "never", "probe.py"], ["--", ""],
+    ["-W"], ["-X"], ["-m"], ["-V", "probe.py"], ["-h", "probe.py"], ["-?", "probe.py"], ["-J", "probe.py"],
 ]  # fmt: skip
-REST = [[], ["probe.py"], ["-m", "probe"], ["--", "x"], ["-c", "pass"], ["other.py", "-u"]]
+REST = [[], ["probe.py"], ["-m", "probe"], ["--", "x"], ["-c", "pass"], ["other.py", "-u"], ["-V"]]
 
 COMMANDS = st.builds(
     lambda options, end, rest: [*(word for option in options for word in option), *end, *rest],
-    st.lists(st.one_of(st.sampled_from(FLAGS).map(lambda flag: [flag]), st.sampled_from([*VALUED, *LONG])), max_size=4),
+    st.lists(OPTIONS, max_size=3),
     st.sampled_from(ENDS),
     st.sampled_from(REST),
 )
@@ -74,9 +85,10 @@ def agrees(found: Program, ran: str, place: Path) -> bool:
     return os.path.realpath(real) == ran or (path.is_dir() and ran == "__main__")
 
 
-@settings(PROPERTY, max_examples=70)
+@settings(PROPERTY, max_examples=200)
 @given(args=COMMANDS)
 def test_we_read_a_command_line_as_the_interpreter_does(args: list[str], place: Path) -> None:
+    args = ["-S", *args]  # which halves what an interpreter costs
     code, ran, original = run(sys.executable, args, place)
     found = program([sys.executable, *args])
     if ran is not None:
@@ -96,6 +108,10 @@ def test_every_supported_interpreter_agrees_on_the_usual_ways_to_start_a_bot(int
         _, ran, _ = run(interpreter, args, place)
         assert ran is not None, (interpreter, args)
         assert agrees(program([interpreter, *args]), ran, place), (interpreter, args, ran)
+    for args in ENDS:
+        code, ran, _ = run(interpreter, ["-S", *args], place)
+        found = program([interpreter, "-S", *args])
+        assert code or (found.kind == "other" if ran is None else agrees(found, ran, place)), (interpreter, args, ran)
 
 
 @pytest.mark.fault("F05")
@@ -126,6 +142,16 @@ def test_every_supported_interpreter_agrees_on_the_usual_ways_to_start_a_bot(int
         ("python --help main_app.py", ("other", "")),
         ("python --version", ("other", "")),
         ("python -Z main_app.py", ("other", "")),
+        ("python -V main_app.py", ("other", "")),
+        ("python -uh main_app.py", ("other", "")),
+        ("python -? main_app.py", ("other", "")),
+        ("python -- -", ("other", "")),
+        ("python -u- main_app.py", ("script", "main_app.py")),
+        ("python -u- -m", ("script", "-m")),
+        ("python -u-check-hash-based-pycs never main_app.py", ("script", "main_app.py")),
+        ("python --check-hash-based-pycs=never main_app.py", ("other", "")),
+        ("python -m main_app.py", ("module", "main_app.py")),
+        ("python -X", ("other", "")),
         ("", ("other", "")),
     ],
 )
