@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from typing import Any, NoReturn
 
-from . import __version__, config, host, instance, paths
-from .errors import ConfigError, UsageError, WatchdogError
+from . import __version__, config, deadline, host, instance, paths
+from .contain import contain, escape_unprintable, print_json
+from .errors import ConfigError, UsageError
 from .journal import Journal, clean
-from .states import SCHEMA, ExitCode
 
 MAINTENANCE = "2h"
+
+REPLACE = 180
+"""Seconds that `guard --replace` may take: the guard on watch tries the new release and ends what is under way."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,40 +85,24 @@ def _who(found: argparse.ArgumentParser) -> None:
 
 
 def main(words: list[str], prog: str = "watchdog") -> int:
-    """Run one verb; its documented exit code. No exception leaves, except with --debug."""
-    as_json = "--json" in words
-    debug = "--debug" in words
-    try:
-        return _run(words, prog)
-    except WatchdogError as error:
-        code, text = int(error.exit_code), str(error)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        _mute()
-        return int(ExitCode.FAILED)
-    except Exception as error:
-        if debug:
-            raise
-        code, text = int(ExitCode.FAILED), f"unexpected {type(error).__name__}: {error}; --debug shows where"
-    if as_json:
-        _print_json({"ok": False, "exit_code": code, "error": clean(text)})
-    try:
-        print(f"{prog}: {clean(text)}", file=sys.stderr)
-    except (OSError, ValueError):
-        pass
-    return code
+    """Run one verb; its documented exit code."""
+    return contain(lambda: _run(words, prog), prog, "--json" in words, "--debug" in words)
 
 
 def _run(words: list[str], prog: str) -> int:
-    _escape_unprintable()
+    escape_unprintable()
     arguments = parser(prog).parse_args(words if _has_verb(words) else [*words, "check"])
     settings = config.load(dict(os.environ), arguments.config, arguments.door)
-    _need_psutil()
+    if arguments.verb != "guard":
+        _need_psutil()
     os.chdir("/")  # every path is absolute by now, and ours may be a directory that the bot's user cannot enter again
     if arguments.verb == "guard":
         from . import tick
 
+        if arguments.foreground:
+            deadline.lift()
+        if arguments.replace:
+            deadline.extend(REPLACE)
         return tick.become_guard(settings, arguments.foreground, arguments.replace, arguments.debug)
     here = instance.locate(settings.script)
     places = paths.of(settings, here)
@@ -157,7 +143,7 @@ class Context:
     def answer(self, document: dict[str, Any], text: str) -> None:
         """One JSON document with --json, else the text for people."""
         if self.arguments.json:
-            _print_json({"name": self.config.name, "host": host.name(), **document})
+            print_json({"name": self.config.name, "host": host.name(), **document})
         elif text:
             print(text)
 
@@ -174,10 +160,6 @@ def _has_verb(words: list[str]) -> bool:
     return False
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True), flush=True)
-
-
 def _need_psutil() -> None:
     try:
         import psutil
@@ -189,16 +171,3 @@ def _need_psutil() -> None:
         raise ConfigError(
             f"psutil {psutil.__version__} tells processes apart by a clock that can be set: 7.2.2 is needed"
         )
-
-
-def _escape_unprintable() -> None:
-    """Under LANG=C the emoji are escaped rather than an error."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(errors="backslashreplace")
-
-
-def _mute() -> None:
-    """The reader is gone: nothing more to say, not even at interpreter exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -5,6 +5,7 @@ Writing here is best effort: a full disk or a missing directory never stops the 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -96,8 +97,13 @@ def _append(path: str, line: str, limit: int) -> OSError | None:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             descriptor = _open(path)
         try:
-            os.write(descriptor, line.encode("utf-8", "replace"))
+            text = line.encode("utf-8", "replace")
+            written = os.write(descriptor, text)
             size = os.fstat(descriptor).st_size
+            if written < len(text):  # the disk is full: half a line would spoil the next one
+                if os.lseek(descriptor, 0, os.SEEK_CUR) == size:
+                    os.ftruncate(descriptor, size - written)
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
             os.close(descriptor)
         if size > limit:

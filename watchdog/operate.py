@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-from . import clock, control, instance, launch, locks, oneshot, spawn, wedged, wish
+from . import clock, control, deadline, instance, launch, locks, oneshot, spawn, wedged, wish
 from .config import Config
 from .engine import Engine
 from .errors import BusyError, ConfigError, WatchdogError
@@ -22,6 +22,11 @@ CHECK_LIMIT = 45.0
 
 CHECK_PATIENCE = 20.0
 """Seconds that a pass waits for a delay of the ladder before it gives up."""
+
+
+def longest(config: Config, verb: str) -> float:
+    """Seconds after which the verb hangs and is ended from outside; a pass of cron before the next one starts."""
+    return deadline.LIMIT if verb == "check" else 2 * config.pass_limit + WAIT[verb] + 30
 
 
 def operate(

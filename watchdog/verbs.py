@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any, Callable
 
-from . import clock, control, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
+from . import clock, control, deadline, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
 from .cli import Context
 from .errors import BusyError, UsageError, WatchdogError
 from .states import ExitCode, State, status_exit_code
@@ -21,6 +21,7 @@ def act(context: Context) -> int:
     """start, stop, restart, check."""
     verb = context.arguments.verb
     reason = getattr(context.arguments, "reason", "")
+    deadline.extend(operate.longest(context.config, verb))
     answer = operate.operate(context.config, context.instance, context.paths, context.journal, verb, context.by, reason)
     code = int(answer["exit_code"])
     if verb == "check":
@@ -118,6 +119,7 @@ def show_logs(context: Context) -> int:
     for line in lines:
         show(line)
     if arguments.follow:
+        deadline.lift()
         logs.follow(path, position, wanted, show, arguments.until_eof)
     return 0
 
@@ -160,6 +162,7 @@ def maintenance(context: Context) -> int:
 
 def run(context: Context) -> int:
     """run."""
+    deadline.lift()
     return foreground.run(context.config, context.instance, context.by)
 
 
