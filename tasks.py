@@ -26,7 +26,7 @@ NOTHING_COLLECTED = 5
 
 @task(
     help={
-        "only": "run one folder of tests: unit, process, faults, ssh, demo, lab",
+        "only": "run these folders of tests, commas between them: unit, process, faults, ssh, demo, lab",
         "lab": "--no-lab leaves out the tests on real hosts",
         "keyword": "run the tests that match this expression (pytest -k)",
     },
@@ -35,13 +35,14 @@ NOTHING_COLLECTED = 5
 def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> None:
     """Run the tests; those on real hosts too, where root and the packages are there."""
     chosen = ["-k", keyword] if keyword else []
-    local = [f"tests/{only}"] if only else ["tests", "--ignore=tests/lab"]
+    folders = only.split(",") if only else ["."]
+    local = [f"tests/{folder}" for folder in folders if folder != "lab"] + ["--ignore=tests/lab"]
     parts: list[list[str]] = []
-    if only != "lab":
+    if folders != ["lab"]:
         parts.append([*local, *chosen, "-m", "not serial", "--numprocesses=auto", "--dist=worksteal"])
         parts.append([*local, *chosen, "-m", "serial"])
     refused = None
-    if only == "lab" or (lab and not only):
+    if "lab" in folders or (lab and not only):
         refused = _no_lab()
         if refused is None:
             parts.append(["tests/lab", *chosen, "--numprocesses=3", "--dist=loadfile"])  # they wait more than they work

@@ -181,8 +181,8 @@ def _names_script(words: list[str], directory: str | None, script: str) -> bool:
     directory = (directory or "/").removesuffix(" (deleted)")
     if found.kind == "script":
         return _same_file(os.path.join(directory, found.name), script)
-    relative = found.name.replace(".", "/")
-    places = [os.path.join(directory, folder, relative) for folder in ("", "src")]
+    names = (found.name, found.name.removesuffix(".py"))  # `-m main_app.py` imports main_app, and fails after that
+    places = [os.path.join(directory, folder, name.replace(".", "/")) for name in names for folder in ("", "src")]
     candidates = [place + ending for place in places for ending in ("/__main__.py", ".py")]
     first = next((path for path in candidates if os.path.exists(path)), None)
     return first is not None and _same_file(first, script)

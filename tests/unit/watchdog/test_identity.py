@@ -37,6 +37,7 @@ def test_nobody_runs(look: Callable[..., Sighting]) -> None:
         (["-m", "src.main_app"], "{project}"),
         (["-um", "main_app"], "{project}/src"),
         (["-m", "main_app"], "{project}/src"),
+        (["-m", "main_app.py"], "{project}/src"),
         (["{link}/src/main_app.py"], "/"),
     ],
     ids=" ".join,
