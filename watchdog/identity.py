@@ -135,13 +135,17 @@ def _verdict(pid: int, config: Config, instance: Instance, known: Identity | Non
     The marker in the environment counts for holders of the lock, and for a process that has rewritten its title; a
     helper that the bot once started carries it too.
     """
-    owner = procfs.owner(pid)
-    if pid == os.getpid() or owner is None:
+    if pid == os.getpid():
         return None
-    words = procfs.cmdline(pid)
-    base = os.path.basename(config.script)
-    stem = os.path.splitext(base)[0]
-    suspicious = any(base in word or stem in word for word in words)
+    command = procfs.command(pid)
+    stem = os.path.splitext(os.path.basename(config.script))[0]
+    suspicious = os.fsencode(stem) in command
+    if not (suspicious or holder or _other_title(command) or (known and pid == known.pid)):
+        return None
+    owner = procfs.owner(pid)
+    if owner is None:
+        return None
+    words = procfs.words(command)
     if owner != os.geteuid():
         return _stranger(pid, owner, words, config) if suspicious else None
     marked = (holder or _retitled(words)) and _ours(pid, instance)
@@ -167,6 +171,12 @@ def _judge(pid: int, words: list[str], config: Config, known: Identity | None, m
     except (FileNotFoundError, ProcessLookupError):
         return False
     return _python(executable) and (_names_script(words, directory, config.script) or marked)
+
+
+def _other_title(command: bytes) -> bool:
+    """True when the first word is no Python's: a program of another kind, or one that has rewritten its title."""
+    name = command.partition(b"\0")[0].partition(b" ")[0].rpartition(b"/")[2]
+    return bool(name) and not name.startswith((b"python", b"pypy"))
 
 
 def _retitled(words: list[str]) -> bool:

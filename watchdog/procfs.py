@@ -67,12 +67,30 @@ def owner(pid: int) -> int | None:
 
 def cmdline(pid: int) -> list[str]:
     """The argument vector; empty for kernel threads, zombies and the dead."""
+    return words(command(pid))
+
+
+def command(pid: int) -> bytes:
+    """The argument vector as the kernel gives it, a NUL after each word. A scan reads it of every process."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            text = file.read()
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)  # a third of what open() costs
     except _GONE:
-        return []
-    return [os.fsdecode(part) for part in text.rstrip(b"\0").split(b"\0")] if text else []
+        return b""
+    try:
+        text = part = os.read(descriptor, 4096)
+        while len(part) == 4096:
+            part = os.read(descriptor, 4096)
+            text += part
+        return text
+    except _GONE:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def words(command_line: bytes) -> list[str]:
+    """The words of a raw argument vector."""
+    return [os.fsdecode(part) for part in command_line.rstrip(b"\0").split(b"\0")] if command_line else []
 
 
 def executable(pid: int) -> str | None:
