@@ -94,6 +94,26 @@ def demo(_: Context, keep: bool = False) -> None:
     _become(["-m", "demo.run", *(["--keep"] if keep else [])])
 
 
+@task(
+    positional=["what"],
+    help={
+        "what": "recovery (beside eight other supervisors) or agent (beside its budgets)",
+        "kills": "recovery: how often each supervisor's bot is killed (50)",
+        "quick": "a look in some minutes: short windows, few repetitions",
+        "write": "put the tables into docs/benchmarks.md",
+        "json": "one JSON document on stdout",
+    },
+    auto_shortflags=False,
+)
+def bench(_: Context, what: str, kills: int = 0, quick: bool = False, write: bool = False, json: bool = False) -> None:
+    """Measure on a lab host (root on Linux): bench recovery, or bench agent."""
+    if what not in ("recovery", "agent"):
+        raise Exit(f"no benchmark {what!r}: recovery or agent", code=2)
+    options = [f"--kills={kills}"] if kills else []
+    options += [f"--{name}" for name, wanted in (("quick", quick), ("write", write), ("json", json)) if wanted]
+    _become(["-m", f"benchmarks.{what}", *options])
+
+
 @task(help={"arch": "the target's `uname -m`"})
 def release(_: Context, arch: str = "x86_64") -> None:
     """Build the archive that carries the agent to a target; prints its path."""
@@ -214,4 +234,4 @@ def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> Non
 
 
 _lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
-namespace = Collection(test, lint, faults, demo, release, _lab)
+namespace = Collection(test, lint, faults, demo, release, bench, _lab)

@@ -175,11 +175,13 @@ def up(
     *,
     name: str = "lab",
     owned: bool = False,
+    base: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Lab:
     """Start a lab of that many hosts (or of hosts with these names) and return it when all are up.
 
-    A lab that is `owned` belongs to this process: once the process is gone, the next `up` or `down` removes it.
+    The hosts stand on the suite's own image, or on the image `base`. A lab that is `owned` belongs to this process:
+    once the process is gone, the next `up` or `down` removes it.
 
     Raises:
         MissingPrerequisite: no root or no packages.
@@ -192,7 +194,7 @@ def up(
     names = [f"bot{number}" for number in range(1, hosts + 1)] if isinstance(hosts, int) else list(hosts)
     if not 1 <= len(names) <= network.MAX_HOSTS:
         raise LabError(f"a lab has 1 to {network.MAX_HOSTS} hosts, not {len(names)}")
-    base = image.ensure(suite, say)
+    base = base or image.ensure(suite, say)
     with registry.locked():
         lab = _record(names, suite, base, name, Owner.me() if owned else None)
         try:
@@ -211,10 +213,15 @@ def up(
 
 @contextlib.contextmanager
 def session(
-    hosts: int | Sequence[str] = 1, suite: str = "bookworm", *, say: Callable[[str], None] = lambda text: None
+    hosts: int | Sequence[str] = 1,
+    suite: str = "bookworm",
+    *,
+    base: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Lab]:
     """A lab of one's own for the length of a `with` block; several may be up at the same time."""
-    lab = up(hosts, suite, name=f"session-{os.getpid()}-{secrets.token_hex(3)}", owned=True, say=say)
+    name = f"session-{os.getpid()}-{secrets.token_hex(3)}"
+    lab = up(hosts, suite, name=name, owned=True, base=base, say=say)
     try:
         yield lab
     finally:

@@ -109,11 +109,11 @@ def _build(suite: str, folder: Path) -> None:
 def _remove_older(suite: str, current: Path) -> None:
     """Images of an older recipe, some 230 MB each, unless a host stands on one."""
     for other in cache_root().glob(f"{suite}-*"):
-        if other.is_dir() and other != current and not _in_use(other):
+        if other.is_dir() and other != current and not in_use(other):
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _in_use(folder: Path) -> bool:
+def in_use(folder: Path) -> bool:
     """Whether some process's mount namespace has an overlay on top of this image."""
     for mounts in Path("/proc").glob("[0-9]*/mounts"):
         try:
