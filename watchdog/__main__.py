@@ -10,7 +10,11 @@ from . import deadline
 
 def main() -> int:
     """Run the command line; its exit code."""
-    _open_standard_streams()
+    try:
+        _open_standard_streams()
+    except OSError as error:
+        print(f"watchdog: cannot open {os.devnull}: {error.strerror}; nothing was done", file=sys.stderr)
+        return 1
     deadline.arm()
     words = sys.argv[1:]
     if "guard" in words:

@@ -273,6 +273,9 @@ class Engine:
         ended = exits.Exit(None, None, "ended while no guard watched (cause unknown)")
         if procfs.is_child(gone.pid, gone.start):  # it died while this process changed its release
             ended = exits.of(gone.pid, -1, child=True)
+        else:
+            unburied = identity.unburied(gone.pid, gone.start)
+            ended = ended._replace(text=f"{ended.text}; {unburied}" if unburied else ended.text)
         self._ledger.ended(ended, gone.pid, lastwords.whole(self.paths.bot_out))
         uptime = 0.0 if since is None else clock.now() - since
         self._ledger.feed(self._death(ended.code, ended.text, uptime, since is not None))
@@ -316,7 +319,7 @@ class Engine:
         bot = self.bot
         if bot is None or bot.verified:
             return
-        others = identity.look(self.config, self.instance, self._ledger.known).others
+        others = self._others()
         if others and bot.child:
             text = f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
             self._ledger.feed(policy.Duplicate(text))
@@ -442,8 +445,16 @@ class Engine:
 
     def _look_for_others(self) -> None:
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        self._report_others(identity.look(self.config, self.instance, self._ledger.known).others)
+        self._report_others(self._others())
         spawn.trim_output(self.paths.bot_out)
+
+    def _others(self) -> tuple[Identity, ...]:
+        """Further bots, as far as it can be seen just now; the next look comes by itself."""
+        try:
+            return identity.look(self.config, self.instance, self._ledger.known).others
+        except OSError as error:
+            self.journal.say("debug", f"no look for a second bot: {error.strerror}: {error.filename or ''}")
+            return ()
 
     def _report_others(self, others: tuple[Identity, ...]) -> None:
         if others and self.bot:

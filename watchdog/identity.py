@@ -53,6 +53,15 @@ def identify(pid: int, own_session: bool = False) -> Identity | None:
     return Identity(pid, found.start, clock.boot_id(), own_session)
 
 
+def unburied(pid: int, start: int | None = None) -> str | None:
+    """Who leaves a dead process a zombie, where somebody does: that is a fault of its own, worth naming."""
+    found = procfs.stat(pid)
+    if found is None or found.state != "Z" or start not in (None, found.start):
+        return None
+    parent = " ".join(procfs.cmdline(found.parent))[:60] or "?"
+    return f"PID {pid} stays a zombie, since its parent PID {found.parent} ({parent}) does not bury it"
+
+
 def look(config: Config, instance: Instance, known: Identity | None) -> Sighting:
     """Scan the process table for the bot. ``known`` is the bot that was recorded last."""
     matched: list[Identity] = []

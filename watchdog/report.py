@@ -102,7 +102,8 @@ def _warnings(config: Config, bots: list[Identity], named: int | None, wanted: b
         found.append("the bot runs although `stop` was said: it was started by hand")
     if bots and named != bots[0].pid:
         found.append(f"{config.pid_file} names {named or 'nobody'}, the bot is PID {bots[0].pid}")
-    return found + _older_watchdogs(config)
+    unburied = identity.unburied(named) if named and not bots else None
+    return [*found, *([unburied] if unburied else []), *_older_watchdogs(config)]
 
 
 def maintenance_document(found: wish.Maintenance | None) -> dict[str, Any] | None:

@@ -105,7 +105,11 @@ def earlier(instance: Instance) -> list[str]:
     """Other instance directories of the same script path, the one in which something was said last at the end."""
     base = os.path.dirname(instance.directory)
     found: list[tuple[float, str]] = []
-    for name in os.listdir(base):
+    try:
+        names = os.listdir(base)
+    except OSError:
+        return []
+    for name in names:
         directory = os.path.join(base, name)
         with contextlib.suppress(OSError):
             same = store.read(os.path.join(directory, os.path.basename(instance.script_record)))

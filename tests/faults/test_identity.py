@@ -203,7 +203,8 @@ def test_a_zombie_is_not_a_running_bot(world: World) -> None:
     os.kill(pid, 9)
     oracle.until(lambda: (found := oracle.stat(pid)) and found.state == "Z", "a zombie that its parent does not bury")
     world.pid_file.write_text(f"{pid}\n")
-    assert world.verb("status", "--json").json["state"] == "down"
+    found = world.status()
+    assert found["state"] == "down" and f"its parent PID {parent.pid} " in str(found["warnings"])
     assert world.ok("check", "--json").json["action"] == "started"
     assert world.bot != pid
     assert parent.poll() is None
