@@ -49,7 +49,9 @@ def parser(prog: str) -> Parser:
     guard = verb("guard", "stay on watch; from cron every minute", json_too=False)
     guard.add_argument("--foreground", action="store_true", help="do not detach")
     guard.add_argument("--replace", action="store_true", help="relieve the guard that is on watch, as after an upgrade")
-    guard.add_argument("--heir", action="store_true", help=argparse.SUPPRESS)
+    for hidden in ("--heir", "--self-test"):
+        guard.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
+    guard.add_argument("--resume", help=argparse.SUPPRESS)
     verb("status", "what the bot is doing").add_argument("-v", "--verbose", action="store_true", help="every field")
     for name, text in (
         ("start", "start the bot"),
@@ -93,17 +95,11 @@ def _run(words: list[str], prog: str) -> int:
     escape_unprintable()
     arguments = parser(prog).parse_args(words if _has_verb(words) else [*words, "check"])
     settings = config.load(dict(os.environ), arguments.config, arguments.door)
-    if arguments.verb != "guard":
+    if arguments.verb != "guard" or arguments.self_test:
         _need_psutil()
     os.chdir("/")  # every path is absolute by now, and ours may be a directory that the bot's user cannot enter again
     if arguments.verb == "guard":
-        from . import tick
-
-        if arguments.foreground:
-            deadline.lift()
-        if arguments.replace:
-            deadline.extend(REPLACE)
-        return tick.become_guard(settings, arguments.foreground, arguments.replace, arguments.debug)
+        return _guard(settings, arguments)
     here = instance.locate(settings.script)
     places = paths.of(settings, here)
     journal = Journal(places.log_file, places.events_file, settings.name, arguments.debug)
@@ -111,6 +107,23 @@ def _run(words: list[str], prog: str) -> int:
     from . import verbs
 
     return verbs.VERBS[arguments.verb](context)
+
+
+def _guard(settings: config.Config, arguments: argparse.Namespace) -> int:
+    if arguments.self_test:
+        from . import handover
+
+        print_json(handover.self_test(settings))
+        return 0
+    from . import tick
+
+    if arguments.foreground or arguments.resume:
+        deadline.lift()
+    if arguments.replace:
+        deadline.extend(REPLACE)
+    return tick.become_guard(
+        settings, arguments.foreground, arguments.replace, arguments.debug, resume=arguments.resume
+    )
 
 
 class Context:

@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import traceback
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from . import __version__, beat, clock, control, locks, wish
+from . import __version__, beat, clock, control, launch, locks, procfs, wish
 from .config import Config
 from .engine import Engine
+from .errors import UsageError
 from .heir import Heir
 from .instance import Instance
 from .journal import Journal
@@ -19,6 +20,10 @@ from .notify import Listener
 from .outbox import Outbox
 from .outcome import Operation, Result
 from .paths import Paths
+from .states import ExitCode
+
+if TYPE_CHECKING:
+    from .upgrade import Upgrade
 
 HEIR_PAUSE = 5.0
 """Seconds before a dead heir is replaced, so that one that cannot live does not keep us busy."""
@@ -32,13 +37,28 @@ OUTBOX_PAUSE = 60.0
 
 
 class Guard:
-    """Owns ``guard.lock`` (held by the caller), the sockets, the beat and the heir around one engine."""
+    """Owns ``guard.lock`` (held by the caller), the sockets, the beat and the heir around one engine.
 
-    def __init__(self, config: Config, instance: Instance, paths: Paths, journal: Journal, lock: int) -> None:
+    ``before`` names the release that this process ran until now, if it was a guard already.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        instance: Instance,
+        paths: Paths,
+        journal: Journal,
+        lock: int,
+        foreground: bool = False,
+        before: str | None = None,
+    ) -> None:
         self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
-        self._lock = lock
+        self._lock, self._foreground, self._before = lock, foreground, before
+        self._began = clock.now()
+        self._upgrade: Upgrade | None = None
         self._leaving: str | None = None
         self._keep_heir = False
+        self._renew_heir = before is not None
         self._beat_at = self._heir_at = self._outbox_at = 0.0
         self._beat_failed = False
         self._errors: list[float] = []
@@ -57,19 +77,23 @@ class Guard:
         """
         read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in launch.LEAVE:
             signal.signal(number, self._asked_to_leave)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, launch.LEAVE)
         for number in (signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         if ready is not None:
             os.close(ready)
         self.journal.say("debug", f"guard is on watch: PID {os.getpid()}, version {__version__}")
-        self._armoured(self.engine.begin, read)
+        self._armoured(self.engine.begin if self._before is None else self._resume, read)
         while not self._leaving:
             self._armoured(self.engine.advance, read)
+            self._armoured(self._advance_upgrade, read)
             self._armoured(self._chores, read)
             self._armoured(lambda: self._wait(read), read)
+        if self._upgrade:
+            self._upgrade.close()
         if not self._keep_heir:
             self.heir.retire()
         self.engine.close()
@@ -104,9 +128,12 @@ class Guard:
         server = self.server.descriptors() if self.server else []
         notify = [self.notify.socket.fileno()] if self.notify else []
         heir = [self.heir.pidfd] if self.heir.pidfd is not None else []
-        for descriptor in [signals, *server, *notify, *heir, *self.engine.descriptors()]:
+        upgrade = self._upgrade.descriptors() if self._upgrade else []
+        for descriptor in [signals, *server, *notify, *heir, *upgrade, *self.engine.descriptors()]:
             poll.register(descriptor, select.POLLIN)
         until = min(self.engine.deadline(), self._beat_at, self._heir_at, self._outbox_at)
+        if self._upgrade:
+            until = min(until, self._upgrade.deadline)
         ready = [descriptor for descriptor, _ in poll.poll(max(0.0, until - clock.now()) * 1000 + 1)]
         if signals in ready:
             with contextlib.suppress(BlockingIOError):
@@ -141,7 +168,8 @@ class Guard:
 
     def _find_heir(self) -> None:
         try:
-            self.heir.ensure()
+            self.heir.renew() if self._renew_heir else self.heir.ensure()
+            self._renew_heir = False
         except OSError as error:
             self.journal.say("warning", f"no heir: {error.strerror}; cron alone will replace a dead guard")
             self._heir_at = clock.now() + 3600
@@ -200,6 +228,8 @@ class Guard:
         elif verb == "retire":
             self._leaving = "retired"
             reply(self._about())
+        elif verb == "upgrade":
+            self._begin_upgrade(request, reply)
         elif verb == "wake":
             self.engine.stir()
             self.engine.advance()
@@ -207,11 +237,39 @@ class Guard:
         else:
             reply(self._about())
 
+    def _begin_upgrade(self, request: dict[str, Any], reply: control.Reply) -> None:
+        from . import upgrade
+
+        if self._upgrade:
+            reply(upgrade.refusal("an upgrade is under way already", ExitCode.BUSY))
+            return
+        try:
+            self._upgrade = upgrade.Upgrade(request, reply, self.instance, self.journal, self.outbox.bury)
+        except UsageError as error:
+            reply(upgrade.refusal(str(error), ExitCode.USAGE))
+
+    def _advance_upgrade(self) -> None:
+        if self._upgrade and self._upgrade.advance(self.engine.busy):
+            self._beat()
+            words = [*(["--foreground"] if self._foreground else []), "--resume", launch.release() or __version__]
+            self._upgrade.become([self._lock, *self.engine.claimed], words, lambda: self._leaving)
+        if self._upgrade and self._upgrade.over:
+            self._upgrade = None
+
+    def _resume(self) -> None:
+        """Go on where the release before us stopped, with its bot and its other children."""
+        self.engine.resume()
+        text = f"upgraded from {self._before} to {launch.release() or __version__} (PID {os.getpid()} as before)"
+        self.journal.event("upgraded", text, "ok", version=__version__)
+        known = self.engine.bot.identity.pid if self.engine.bot else None
+        self.outbox.bury([pid for pid in procfs.children() if pid != known])
+
     def _about(self) -> dict[str, Any]:
         memory = self.engine.memory
         return {
             "pid": os.getpid(),
             "version": __version__,
+            "began": self._began,
             "state": memory.phase.value,
             "reason": memory.told or memory.reason,
             "bot": self.engine.bot.identity.pid if self.engine.bot else None,

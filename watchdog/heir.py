@@ -9,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
-from . import identity, ladder, launch, locks, procfs
+from . import clock, identity, ladder, launch, locks, procfs
 from .config import Config
 from .identity import Identity
 from .instance import Instance
 
 FLAG = "--heir"
+
+GONE = 1.0
+"""Seconds for a killed heir to be gone."""
 
 
 def disinherit(instance: Instance) -> None:
@@ -55,19 +59,28 @@ class Heir:
             os.close(lock)
         self._watch(identity.identify(pid))
 
+    def renew(self) -> None:
+        """Have an heir of our own release instead of the one that waits. Raises OSError."""
+        disinherit(self._instance)
+        end = clock.now() + GONE
+        while (lock := locks.acquire(self._instance.heir_lock)) is None and clock.now() < end:
+            time.sleep(0.001)
+        if lock is not None:
+            os.close(lock)
+        self.ensure()
+
     def lost(self) -> None:
         """It has died: let go of it."""
         self._let_go()
 
     def retire(self) -> None:
-        """End it, so that our own end leaves no guard. Best effort."""
-        if self.pidfd is not None:
-            try:
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            except OSError:
-                pass
-            self._reap()
-            self._let_go()
+        """End it, also one that we have not found yet, so that our own end leaves no guard. Best effort."""
+        if self.pidfd is None:
+            disinherit(self._instance)
+            return
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._let_go()
 
     def _watch(self, found: Identity | None) -> None:
         self._identity = found

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
+import signal
 import sys
 
 from .config import Config
+
+LEAVE = (signal.SIGTERM, signal.SIGINT)
+"""Signals on which a guard leaves. They wait while one release gives way to another in the same process."""
 
 
 def command(config: Config, *words: str) -> list[str]:
@@ -38,6 +43,17 @@ def _account() -> dict[str, str]:
     except KeyError:
         return {name: os.environ[name] for name in ("HOME", "LOGNAME") if name in os.environ}
     return {"HOME": user.pw_dir, "LOGNAME": user.pw_name}
+
+
+def release() -> str | None:
+    """Identifier of the release this agent was unpacked from, None outside of one."""
+    file = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "RELEASE")
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = json.load(stream).get("release")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def seal() -> None:

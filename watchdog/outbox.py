@@ -91,6 +91,11 @@ class Outbox:
         if self._sender is None and self.configured and pending(self._paths.outbox):
             self._launch(None)
 
+    def bury(self, pids: list[int]) -> None:
+        """Reap these children too, as soon as they end."""
+        self._messengers += pids
+        self.reap()
+
     def reap(self) -> None:
         """Bury the senders that have ended."""
         self._messengers = [pid for pid in self._messengers if not _buried(pid)]

@@ -20,6 +20,7 @@ class Pulse(NamedTuple):
     files: tuple[str, ...]
     door: str | None
     foreground: bool
+    resume: str | None
 
 
 def read(words: list[str]) -> Pulse | None:
@@ -42,24 +43,29 @@ def read(words: list[str]) -> Pulse | None:
     else:
         return None
     foreground = False
+    resume: str | None = None
     for word in rest:
         if word == "--foreground":
             foreground = True
+        elif word == "--resume":
+            resume = next(rest, "-")
+            if resume.startswith("-"):
+                return None
         elif word != "--heir":
             return None
-    return Pulse(tuple(files), door, foreground)
+    return Pulse(tuple(files), door, foreground, resume)
 
 
 def beat(pulse: Pulse) -> int:
     """Nothing to do when a guard answers; else become it. Raises WatchdogError."""
-    if _answered(pulse):
+    if pulse.resume is None and _answered(pulse):
         return 0
     escape_unprintable()
     settings = config.load(dict(os.environ), list(pulse.files), pulse.door)
     os.chdir("/")  # every path is absolute by now, and ours may be a directory that the bot's user cannot enter again
-    if pulse.foreground:
+    if pulse.foreground or pulse.resume:
         deadline.lift()
-    return tick.become_guard(settings, pulse.foreground, replace=False, debug=False)
+    return tick.become_guard(settings, pulse.foreground, replace=False, debug=False, resume=pulse.resume)
 
 
 def _answered(pulse: Pulse) -> bool:

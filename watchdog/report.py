@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from . import (
     identity,
     instance,
     journal,
+    launch,
     locks,
     outbox,
     procfs,
@@ -59,7 +59,7 @@ def status(config: Config, here: instance.Instance, paths: Paths) -> dict[str, A
         "name": config.name,
         "host": host.name(),
         "version": __version__,
-        "release": release(),
+        "release": launch.release(),
         "state": state.value,
         "reason": unknown or (guard or {}).get("reason") or remembered.memory.told or remembered.memory.reason or None,
         "desired": desired.state,
@@ -117,17 +117,6 @@ def maintenance_document(found: wish.Maintenance | None) -> dict[str, Any] | Non
         "until": found.until,
         "remaining_s": round(found.remaining, 1),
     }
-
-
-def release() -> str | None:
-    """Identifier of the release this agent was unpacked from, None outside of one."""
-    file = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "RELEASE")
-    try:
-        with open(file, encoding="utf-8") as stream:
-            found = json.load(stream).get("release")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return found if isinstance(found, str) else None
 
 
 def _find(
@@ -197,8 +186,10 @@ def _silent_guard(here: instance.Instance, warnings: list[str]) -> int | None:
 
 def _guard_document(guard: dict[str, Any] | None, silent: int | None) -> dict[str, Any] | None:
     if guard:
-        return {"pid": guard.get("pid"), "answers": True, "version": guard.get("version")}
-    return {"pid": silent, "answers": False, "version": None} if silent else None
+        began = guard.get("began")
+        since = clock.stamp(clock.utc() - clock.now() + began) if isinstance(began, (int, float)) else None
+        return {"pid": guard.get("pid"), "answers": True, "version": guard.get("version"), "since": since}
+    return {"pid": silent, "answers": False, "version": None, "since": None} if silent else None
 
 
 def _measure(pid: int) -> dict[str, Any]:

@@ -29,8 +29,12 @@ def answers(environ: dict[str, str], files: list[str]) -> bool:
     return control.ping(here.control_socket) is not None
 
 
-def become_guard(settings: config.Config, foreground: bool, replace: bool, debug: bool) -> int:
+def become_guard(
+    settings: config.Config, foreground: bool, replace: bool, debug: bool, resume: str | None = None
+) -> int:
     """Take the guard's lock and stay, detached unless ``foreground``. 0 too when another guard answers.
+
+    ``resume`` names the release that was the guard in this very process until now: we have its lock already.
 
     Raises BusyError when somebody else keeps the lock, without an answer, yet not long enough to be replaced.
     """
@@ -44,7 +48,15 @@ def become_guard(settings: config.Config, foreground: bool, replace: bool, debug
     journal = Journal(places.log_file, places.events_file, settings.name, debug)
     launch.seal()
     lock = locks.inherited(here.guard_lock)
-    old = retire(here, journal) if replace and lock is None else None
+    if lock is not None and resume is not None:
+        return _stay(settings, here, places, journal, lock, foreground, resume)
+    old = None
+    if replace and lock is None:
+        from . import handover
+
+        if handover.take_over(settings, here):
+            return 0
+        old = retire(here, journal)
     observer = wedged.Observer(settings, here, places, journal)
     end = time.monotonic() + SETTLE
     while lock is None:
@@ -101,21 +113,27 @@ def _acquire(here: instance.Instance) -> int | None:
 
 
 def _stay(
-    settings: config.Config, here: instance.Instance, places: Paths, journal: Journal, lock: int, foreground: bool
+    settings: config.Config,
+    here: instance.Instance,
+    places: Paths,
+    journal: Journal,
+    lock: int,
+    foreground: bool,
+    before: str | None = None,
 ) -> int:
     from .guard import Guard
 
     ready: int | None = None
-    if not foreground:
+    if before is None and not foreground:
         heard = _detach({lock, *filter(None, [locks.inherited(here.heir_lock)])})
         if heard is None:
             os.close(lock)
             return 0
         ready = heard
-        journal.console = False
+    journal.console = foreground
     try:
         os.chdir("/")
-        Guard(settings, here, places, journal, lock).run(ready)
+        Guard(settings, here, places, journal, lock, foreground, before).run(ready)
     except Exception as error:
         journal.event(
             "guard-crashed", f"the guard ended by an error of its own: {type(error).__name__}: {error}", "error"

@@ -26,7 +26,7 @@ def test_nothing_but_the_operator_resurrects_a_stopped_bot(world: World) -> None
     assert world.ok("check", "--json").json["action"] == "none"
     assert world.ok("guard").code == 0
     world.ok("guard", "--replace")
-    assert world.until_guarded(other_than=guard)
+    assert world.until_guarded() == guard
     assert world.ok("retire").code == 0
     assert world.ok("check", "--json").json["action"] == "none"
     world.guard()

@@ -225,18 +225,6 @@ def test_sigterm_ends_guard_and_heir_and_leaves_the_bot_alone_until_a_tick(world
     assert world.until_bot(other_than=pid)
 
 
-@pytest.mark.promise(6)
-def test_guard_replace_relieves_the_old_guard_and_keeps_the_bot(world: World) -> None:
-    guard = world.guard()
-    pid = world.until_running()
-    heir = world.heirs[0]
-    world.ok("guard", "--replace")
-    new = world.until_guarded(other_than=guard)
-    assert not oracle.alive(guard) and not oracle.alive(heir)
-    assert world.until_running() == pid and len(world.births()) == 1
-    assert world.status()["guard"]["pid"] == new
-
-
 def test_a_check_beside_a_guard_asks_it_and_respects_its_backoff(world: World) -> None:
     world.behave(*[{"exit_after": 0, "exit_code": 3}] * 4, {})
     world.guard()
