@@ -48,7 +48,7 @@ def parser(prog: str) -> Parser:
     verb("check", "one pass: start the bot if it should run and does not (the default)")
     guard = verb("guard", "stay on watch; from cron every minute", json_too=False)
     guard.add_argument("--foreground", action="store_true", help="do not detach")
-    guard.add_argument("--replace", action="store_true", help="relieve the guard that is on watch, as after an upgrade")
+    guard.add_argument("--replace", action="store_true", help="have the guard go on as this release; the bot stays")
     for hidden in ("--heir", "--self-test"):
         guard.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     guard.add_argument("--resume", help=argparse.SUPPRESS)

@@ -54,7 +54,7 @@ class Guard:
     ) -> None:
         self.config, self.instance, self.paths, self.journal = config, instance, paths, journal
         self._lock, self._foreground, self._before = lock, foreground, before
-        self._began = clock.now()
+        self._began, self._since = clock.now(), clock.stamp()
         self._upgrade: Upgrade | None = None
         self._leaving: str | None = None
         self._keep_heir = False
@@ -270,6 +270,7 @@ class Guard:
             "pid": os.getpid(),
             "version": __version__,
             "began": self._began,
+            "since": self._since,
             "state": memory.phase.value,
             "reason": memory.told or memory.reason,
             "bot": self.engine.bot.identity.pid if self.engine.bot else None,

@@ -138,14 +138,14 @@ def test_a_stopped_bot_stays_stopped_over_a_deploy_and_comes_back_on_start(chain
 
 
 @pytest.mark.promise(6)
-def test_a_deploy_of_changed_settings_replaces_the_guard_and_not_the_bot(chain: Fleet) -> None:
-    before, guard = chain.bot("bot3"), chain.status("bot3")["guard"]["pid"]
+def test_a_deploy_of_changed_settings_upgrades_the_guard_and_not_the_bot(chain: Fleet) -> None:
+    before, guard = chain.bot("bot3"), chain.status("bot3")["guard"]["since"]
     chain.vary("bot3", watchdog_stop_grace=7)
     chain.deploy("--limit", "bot3")
     assert chain.bot("bot3") == before
     status = chain.status("bot3")
     assert status["guard"]["answers"]
-    assert status["guard"]["pid"] != guard
+    assert status["guard"]["since"] > guard
 
 
 def test_what_the_operator_does_is_not_told_by_mail(chain: Fleet) -> None:

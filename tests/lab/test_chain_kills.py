@@ -88,7 +88,7 @@ def test_without_the_operator_the_delays_grow_and_the_fifth_death_is_told_as_cri
 
 @pytest.mark.promise(1)
 @pytest.mark.fault("F76")
-def test_deploys_that_replace_the_guard_while_the_bot_keeps_dying_never_make_two(chain: Fleet) -> None:
+def test_deploys_that_upgrade_the_guard_while_the_bot_keeps_dying_never_make_two(chain: Fleet) -> None:
     over, kills = threading.Event(), []
 
     def keep_killing() -> None:
@@ -103,7 +103,7 @@ def test_deploys_that_replace_the_guard_while_the_bot_keeps_dying_never_make_two
         try:
             for grace in (8, 9):
                 chain.vary(HOST, watchdog_stop_grace=grace)
-                assert "guard replaced" in chain.deploy().stdout
+                assert "guard upgraded" in chain.deploy().stdout
         finally:
             over.set()
         killing.result()

@@ -143,29 +143,29 @@ def test_the_bot_knows_nothing_of_the_deploying_session(site: Site, first: Playe
 
 
 @pytest.mark.promise(6)
-def test_a_changed_setting_replaces_the_guard_and_keeps_the_bot(site: Site, first: Played) -> None:
+def test_a_changed_setting_upgrades_the_guard_and_keeps_the_bot(site: Site, first: Played) -> None:
     before = site.status()
     foretold = site.deploy("--check", "--diff", watchdog_stop_grace=21)
     assert '+WATCHDOG_STOP_GRACE="21"' in foretold.output
-    assert "would replace the guard, the bot stays" in foretold.line
+    assert "would upgrade the guard, the bot stays" in foretold.line
     played = site.deploy(watchdog_stop_grace=21)
     after = site.status()
-    assert "adopted" in played.line
+    assert "left alone" in played.line and "guard upgraded" in played.line
     assert (after["pid"], after["started_at"]) == (before["pid"], before["started_at"])
-    assert after["guard"]["pid"] != before["guard"]["pid"]
+    assert after["guard"]["pid"] == before["guard"]["pid"] and after["guard"]["since"] > before["guard"]["since"]
     assert site.bots() == [before["pid"]]
     assert site.deploy(watchdog_stop_grace=21).changed == 0
     site.deploy()
 
 
-def test_a_deploy_that_broke_off_before_the_guard_was_replaced_is_completed_by_the_next(
+def test_a_deploy_that_broke_off_before_the_guard_was_upgraded_is_completed_by_the_next(
     site: Site, first: Played
 ) -> None:
     before = site.status()
     site.deploy("--tags", "configure", watchdog_stop_grace=22)
-    assert site.status()["guard"]["pid"] == before["guard"]["pid"]
+    assert site.status()["guard"] == before["guard"]
     site.deploy(watchdog_stop_grace=22)
-    assert site.status()["guard"]["pid"] != before["guard"]["pid"]
+    assert site.status()["guard"]["since"] > before["guard"]["since"]
     assert site.bots() == [before["pid"]]
     site.deploy()
 
@@ -182,7 +182,7 @@ def test_activating_a_release_that_was_not_installed_is_refused_and_changes_noth
 
 @pytest.mark.promise(6)
 def test_upgrade_and_rollback_keep_the_bots_pid(site: Site, first: Played) -> None:
-    bot, old = site.status()["pid"], site.current()
+    bot, guard, old = site.status()["pid"], site.status()["guard"], site.current()
     touch_agent(site.checkout, "another agent")
     foretold = site.deploy("--check")
     assert f"release was {old}" in foretold.line
@@ -190,12 +190,13 @@ def test_upgrade_and_rollback_keep_the_bots_pid(site: Site, first: Played) -> No
     upgraded = site.deploy()
     new = site.current()
     assert new != old
-    assert re.search(rf"PID {bot}, release {re.escape(new)}, adopted", upgraded.line)
+    assert re.search(rf"PID {bot}, release {re.escape(new)}, left alone .* guard upgraded", upgraded.line)
+    assert site.status()["guard"]["pid"] == guard["pid"], "the same process, which knows how the bot ends"
     assert site.status()["release"] == new
     assert site.deploy().changed == 0
 
     back = site.deploy(watchdog_release=old)
-    assert f"PID {bot}, release {old}, adopted" in back.line
+    assert f"PID {bot}, release {old}, left alone" in back.line
     assert site.status()["release"] == old
     assert site.deploy(watchdog_release=old).changed == 0
     assert site.bots() == [bot]

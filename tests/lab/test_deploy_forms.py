@@ -68,7 +68,7 @@ def test_without_root_everything_lies_in_the_users_home_and_its_crontab(without_
 
     bot = site.bots()
     touch_agent(site.checkout, "without root")
-    assert "adopted" in site.deploy().line
+    assert "guard upgraded" in site.deploy().line
     assert site.bots() == bot
 
     site.remove()
@@ -196,7 +196,7 @@ def test_a_bot_that_does_not_stay_up_fails_the_first_deploy_with_the_reason(site
     assert "PLAY RECAP" in again.output
 
 
-def test_a_release_whose_guard_does_not_come_up_takes_the_host_back(site: Site) -> None:
+def test_a_release_that_cannot_guard_takes_the_host_back(site: Site) -> None:
     site.deploy()
     before, bot = site.current(), site.bots()
     source = site.checkout / "watchdog" / "tick.py"
@@ -205,7 +205,7 @@ def test_a_release_whose_guard_does_not_come_up_takes_the_host_back(site: Site) 
     try:
         played = site.play("deploy.yml")
         assert played.code != 0
-        assert "did not come up" in played.failure
+        assert "did not become the guard" in played.failure
         assert f"back on {before}" in played.failure
         assert site.current() == before
         assert site.bots() == bot

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.test_hostile import client
 from tests.process import oracle
-from tests.process.test_hostile import client
 from tests.process.world import AGENT, Done, World
 
 RUBBISH: tuple[object, ...] = (

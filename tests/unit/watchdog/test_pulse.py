@@ -26,6 +26,8 @@ WORDS = st.lists(
             "guard",
             "--foreground",
             "--heir",
+            "--resume",
+            "0.1.0-abc",
             "--replace",
             "--debug",
             "-h",
@@ -46,7 +48,7 @@ def test_what_is_read_without_the_grammar_means_the_same_by_it(words: list[str])
     except UsageError as error:
         raise AssertionError(f"{words}: {error}") from None
     assert known.verb == "guard" and not known.replace and not known.debug
-    assert (tuple(known.config), known.door, known.foreground) == (found.files, found.door, found.foreground)
+    assert (tuple(known.config), known.door, known.foreground, known.resume) == found
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_what_is_read_without_the_grammar_means_the_same_by_it(words: list[str])
         ["--config", "/a", "--config", "/b", "--door", "/c", "guard"],
         ["guard", "--heir"],
         ["guard", "--foreground"],
+        ["--config", "/a", "guard", "--foreground", "--resume", "0.1.0"],
     ],
 )
 def test_what_cron_and_the_heir_run_needs_no_grammar(words: list[str]) -> None:
@@ -69,6 +72,9 @@ def test_what_cron_and_the_heir_run_needs_no_grammar(words: list[str]) -> None:
         ["status"],
         ["guard", "--help"],
         ["guard", "x"],
+        ["guard", "--resume"],
+        ["guard", "--resume", "--heir"],
+        ["guard", "--self-test"],
         ["--config"],
         ["--config", "", "guard"],
         ["--debug", "guard"],

@@ -1,7 +1,7 @@
 """Makes a staged release and the installed settings the ones in force, and leaves a running bot alone.
 
-`current` moves in one step, the guard is replaced only where something changed, and a guard that does not come up
-takes the host back to the release it had.
+`current` moves in one step, the guard goes on as the new release only where something changed, and one that refuses it
+or does not come up takes the host back to the release it had.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Activation:
         elif not _lives(status):
             self.changes.append("would start the guard")
         elif self.moves or pending:
-            self.changes.append("would replace the guard, the bot stays")
+            self.changes.append("would upgrade the guard, the bot stays")
         return self._report(status, "check mode")
 
     def perform(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class _Activation:
         if changed:
             replace_text(self.layout.applied, self._in_force(), 0o600)
         self._prune()
-        return self._judge(before, status)
+        return self._judge(before, status, changed)
 
     def _first_plan(self) -> str:
         return "would start the bot" if self.arguments["start"] else "would record `stop`, so that the bot stays down"
@@ -158,7 +158,7 @@ class _Activation:
     def _ensure_guard(self, before: dict[str, Any], changed: bool) -> None:
         result = self.door.guard(replace=changed and bool(before.get("guard")), new=changed or not _lives(before))
         if result.code != 0:
-            raise ActivateError(f"the guard of {self.release} did not come up: {result.line}")
+            raise ActivateError(f"{self.release} did not become the guard: {result.line}")
 
     def _applied(self) -> str:
         return read_text(self.layout.applied) or ""
@@ -186,11 +186,13 @@ class _Activation:
                     found.add(word[len(prefix) :].split("/", 1)[0])
         return found
 
-    def _judge(self, before: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    def _judge(self, before: dict[str, Any], status: dict[str, Any], changed: bool) -> dict[str, Any]:
         old, new = before.get("pid"), status.get("pid")
         guards = [(said.get("guard") or {}).get("pid") for said in (before, status)]
         if guards[0] != guards[1]:
             self.changes.append("guard replaced" if guards[0] else "guard started")
+        elif guards[0] and changed:
+            self.changes.append("guard upgraded")
         if old and new == old:
             did = "adopted" if self.changes and guards[0] != guards[1] else "left alone"
         elif new:
