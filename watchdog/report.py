@@ -186,7 +186,7 @@ def _silent_guard(here: instance.Instance, warnings: list[str]) -> int | None:
 
 def _guard_document(guard: dict[str, Any] | None, silent: int | None) -> dict[str, Any] | None:
     if guard:
-        return {"answers": True, **{key: guard.get(key) for key in ("pid", "version", "since")}}
+        return {"pid": guard.get("pid"), "answers": True, "version": guard.get("version"), "since": guard.get("since")}
     return {"pid": silent, "answers": False, "version": None, "since": None} if silent else None
 
 
