@@ -10,7 +10,7 @@ import random
 import socket
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.mangle import FUZZ, altered, documents, mangled
@@ -79,6 +79,8 @@ def talk_to_the_control_socket(world: World) -> None:
 
     @FUZZ
     @given(requests, st.sampled_from([b"\n", b"", b"\n\n", b"\r\n{}\n"]), st.booleans())
+    @example(b"[" * 9999, b"\n", True)
+    @example(b'{"verb": "start", "by": "\\ud800", "reason": {"x": 1e999}, "asked": NaN}', b"\n", True)
     def talk(request: bytes, end: bytes, listen: bool) -> None:
         say(world, request + end, listen)
 
