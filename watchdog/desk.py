@@ -111,6 +111,8 @@ def outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | No
         return _without_bot(one, view.memory, now)
     if one.verb == "stop" or not view.verified:
         return None
+    if view.memory.phase is State.STUCK:
+        return ExitCode.STUCK, view.memory.told
     return ExitCode.OK, f"{'already running' if one.old_pid == view.pid else 'running'}: PID {view.pid}"
 
 

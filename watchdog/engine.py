@@ -347,7 +347,8 @@ class Engine:
         fresh = ours or (known and self.memory.phase is State.STARTING)
         self._ledger.known = found
         child = procfs.is_child(found.pid, found.start)
-        self.bot = watched.bot(found, pidfd, child, not fresh, self.paths.bot_out)
+        output = watched.output_of(found.pid, [self.paths.bot_out, self.paths.spare_bot_out])
+        self.bot = watched.bot(found, pidfd, child, not fresh, output)
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
             self._ledger.feed(policy.Spawned(found.pid, operator=False))

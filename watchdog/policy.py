@@ -177,6 +177,8 @@ def starts(memory: Memory, event: Vacant, now: float) -> bool:
 
 
 def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
+    if event.known and memory.phase is State.STUCK:  # SIGKILL is on its way to it: that is not running
+        return memory, ()
     since = now - event.uptime
     changed = memory._replace(
         phase=State.RUNNING, running_since=since, down_since=None, next_start=None, pause="", hold_code=None,

@@ -37,7 +37,7 @@ def load(path: str) -> Snapshot:
             memory = policy.shifted(memory, clock.now() - float(found["saved_boot"]) - passed)
         memory = policy.sane(memory, clock.now())
         bot = None if found["bot"] is None else Identity(*found["bot"])
-        if bot is not None and not all(isinstance(v, kind) for v, kind in zip(bot, (int, int, str, bool))):
+        if bot is not None and not _plausible(bot):
             raise TypeError("bot")
         last_exit = _exit(found["last_exit"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -61,6 +61,12 @@ def save(path: str, snapshot: Snapshot) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         store.replace(path, document)
+
+
+def _plausible(bot: Identity) -> bool:
+    """PID 0, 1 and numbers that no kernel gives out name nobody whom we may ever signal (PID_MAX_LIMIT is 2^22)."""
+    typed = all(type(value) is kind for value, kind in zip(bot, (int, int, str, bool)))
+    return typed and 1 < bot.pid <= 1 << 22 and bot.start >= 0
 
 
 def _exit(found: Any) -> dict[str, Any] | None:

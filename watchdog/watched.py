@@ -46,6 +46,15 @@ def bot(found: Identity, pidfd: int, child: bool, verified: bool, output: str, p
     return Bot(found, pidfd, child, verified, output, printed, oom.gauge(found.pid))
 
 
+def output_of(pid: int, known: list[str]) -> str:
+    """The file that a bot found running prints to: one of those that we would have given it, else the first."""
+    try:
+        named = os.readlink(f"/proc/{pid}/fd/1")
+    except OSError:
+        return known[0]
+    return named if named in known else known[0]
+
+
 def release(watched: Bot) -> None:
     """Watch it no longer."""
     os.close(watched.pidfd)

@@ -21,7 +21,15 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("roles/*/*.md"))
     if ".venv" not in path.parts
 )
-OURS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/benchmarks.md", "docs/settings.md", "docs/verbs.md")
+OURS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/benchmarks.md",
+    "docs/settings.md",
+    "docs/verbs.md",
+)
 INTERNAL = {"send"}
 
 

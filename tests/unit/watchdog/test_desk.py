@@ -252,3 +252,10 @@ def test_a_stuck_bot_is_answered_with_5(virtual_clock: VirtualClock) -> None:
     desk.close_all(running(20), ExitCode.STUCK, "PID 20 survived SIGKILL")
     assert int(results[0].code) == 5
     assert results[0].document()["exit_code"] == 5
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize("verb", ["check", "start"])
+def test_a_bot_that_survived_sigkill_is_not_already_running(verb: str) -> None:
+    stuck = view(Memory(phase=State.STUCK, told="PID 20 survived SIGKILL"), 20)
+    assert outcome(operation(verb)[0], stuck, 0.0) == (ExitCode.STUCK, "PID 20 survived SIGKILL")

@@ -184,6 +184,13 @@ def test_a_damaged_last_end_is_left_out(path: str, virtual_clock: VirtualClock, 
     assert found.last_exit is None and found.memory.attempt == 2
 
 
+@pytest.mark.fault("F74")
+@pytest.mark.parametrize("pid", [0, 1, -1, True, 1 << 31, 12.0, "12"])
+def test_a_bot_whose_number_no_kernel_gives_out_is_refused(path: str, virtual_clock: VirtualClock, pid: Any) -> None:
+    with pytest.raises(ValueError, match=r"state\.json"):
+        snapshot.load(written(path, document(bot=[pid, 20, "boot-1", True])))
+
+
 @pytest.mark.parametrize("missing", ["version", "boot", "saved_utc", "memory", "bot", "last_exit"])
 def test_a_missing_field_is_refused_or_has_a_default(path: str, virtual_clock: VirtualClock, missing: str) -> None:
     whole = document(boot="another boot")
