@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import traceback
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import __version__, beat, clock, control, launch, locks, procfs, wish
@@ -110,10 +109,9 @@ class Guard:
         except Exception as error:
             now = clock.now()
             self._errors = [*(at for at in self._errors if now - at < ERROR_WINDOW), now]
-            self.engine.close()
-            text = f"watchdog error: {type(error).__name__}: {error}"
-            self.journal.event("error", text, "error", trace=traceback.format_exc(limit=-8))
-            self.outbox.alert_seldom(text)
+            with contextlib.suppress(Exception):  # whatever was short for the work may be short for the telling, too
+                self.engine.close()
+                self._tell(error)
             if len(self._errors) >= ERRORS:
                 os.kill(os.getpid(), signal.SIGKILL)  # leaving in order would retire the heir
             with contextlib.suppress(BlockingIOError):
@@ -121,6 +119,13 @@ class Guard:
             poll = select.poll()
             poll.register(signals, select.POLLIN)
             poll.poll(min(10_000, 200 * 2 ** len(self._errors)))
+
+    def _tell(self, error: Exception) -> None:
+        import traceback  # with what it imports half a megabyte, and seldom needed
+
+        text = f"watchdog error: {type(error).__name__}: {error}"
+        self.journal.event("error", text, "error", trace=traceback.format_exc(limit=-8))
+        self.outbox.alert_seldom(text)
 
     def _wait(self, signals: int) -> None:
         """Sleep until something happens; hear requests and the bot's messages."""
