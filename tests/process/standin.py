@@ -41,6 +41,8 @@ def main():
         inspect()
     if behaviour.get("ready"):
         say_ready()
+    if "open" in behaviour:
+        open(behaviour["open"]).close()
     if "die_of" in behaviour:
         os.kill(os.getpid(), behaviour["die_of"])
     if "exit_after" in behaviour:
