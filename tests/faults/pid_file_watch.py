@@ -31,7 +31,7 @@ class PidFileWatch(threading.Thread):
         self.broken: list[str] = []
         self.changes = 0
         self._path, self._script, self._lock = path, script, bot_lock
-        self._leaving = path.with_name("leaving")
+        self._births, self._leaving = path.with_name("births.jsonl"), path.with_name("leaving")
         self._directory = inotify.Directory(path.parent)
         self._expected = 0
         self._named = named_in(path)
@@ -77,10 +77,14 @@ class PidFileWatch(threading.Thread):
             if replaced and self._named not in oracle.lock_holders(self._lock):
                 self.broken.append(f"the PID file named the live bot {before} and was made to name {self._named}")
 
+    def _runs(self, pid: int) -> bool:
+        """Whether it runs the script, or said so before it gave itself another title."""
+        return oracle.runs(pid, self._script) or f'"pid": {pid},' in _text(self._births)
+
     def _is_bot(self, pid: int) -> bool:
         """Whether it is a bot, or dead already; a process that has just been made may have no argument vector yet."""
         end = time.monotonic() + YOUNG
-        while not oracle.runs(pid, self._script) and oracle.alive(pid):
+        while not self._runs(pid) and oracle.alive(pid):
             if time.monotonic() > end:
                 return False
             time.sleep(0.01)
@@ -88,7 +92,7 @@ class PidFileWatch(threading.Thread):
 
     def _lives_on(self, pid: int | None) -> bool:
         """Whether it is a bot that goes on: one that was ending, or said that it ends, may lose its PID file."""
-        if pid is None or not oracle.runs(pid, self._script) or not oracle.alive(pid):
+        if pid is None or not self._runs(pid) or not oracle.alive(pid):
             return False
         try:
             descriptor = os.pidfd_open(pid)
@@ -97,7 +101,7 @@ class PidFileWatch(threading.Thread):
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            return not poll.poll(DYING) and str(pid) not in _lines(self._leaving)
+            return not poll.poll(DYING) and str(pid) not in _text(self._leaving).split()
         finally:
             os.close(descriptor)
 
@@ -115,8 +119,8 @@ def named_in(path: Path) -> int | None:
     return int(text) if text.isdigit() and len(text) < 10 else None
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
-        return path.read_text().split()
+        return path.read_text()
     except OSError:
-        return []
+        return ""

@@ -104,7 +104,7 @@ def decoys(world: World, other: Path) -> dict[str, list[str]]:
     (other / "src").mkdir(parents=True)
     (other / "src" / "main_app.py").write_text(pause)
     (other / "main_app.py").write_text(pause)
-    tool = world.folder / "tool.py"
+    tool = world.project / "tool.py"
     tool.write_text(pause)
     return {
         "tail of its log": ["tail", "-f", str(world.project / "main_app.py.log")],
@@ -115,6 +115,8 @@ def decoys(world: World, other: Path) -> dict[str, list[str]]:
         "-c with the script as argument": [world.python, "-c", pause, script],
         "a shell": ["sh", "-c", f"sleep 3600; exit # {world.python} {script}"],
         "stdin": [world.python, "-", script],
+        "a module with the script as argument": [world.python, "-m", "tool", script],
+        "an editor": [world.python, "-c", f"import os; os.execvp('tail', ['vim', '-f', {script!r}])"],
     }
 
 
@@ -155,8 +157,10 @@ def test_a_pid_file_that_names_a_thread_is_stale(world: World) -> None:
     thread = threading.Thread(target=over.wait)
     thread.start()
     try:
-        world.pid_file.write_text(f"{thread.native_id}\n")
-        assert world.ok("check", "--json").json["action"] == "started"
+        for verb in ("check", "restart", "stop"):
+            world.pid_file.write_text(f"{thread.native_id}\n")
+            world.ok(verb)
+            assert len(world.bots()) == (verb != "stop")
         assert thread.is_alive()
     finally:
         over.set()
@@ -193,6 +197,20 @@ def test_a_recorded_pid_with_another_start_time_is_another_process(world: World)
     assert world.bot != stranger.pid
     world.ok("stop")
     assert stranger.poll() is None
+
+
+@pytest.mark.fault("F08")
+def test_a_new_copy_of_the_bot_with_the_recorded_pid_is_not_the_recorded_bot(world: World) -> None:
+    world.ok("check")
+    world.kill(world.bot)
+    pid = world.by_hand()
+    state = world.instance / "state.json"
+    recorded = world.births()[0]["pid"]
+    state.write_text(state.read_text().replace(f"[{recorded},", f"[{pid},"))
+    found = world.ok("check", "--json").json
+    assert found["action"] == "adopted" and found["pid"] == pid
+    assert world.events("died") and world.events("adopted"), "the recorded one is dead, and this one is new"
+    assert world.bots() == [pid] and len(world.births()) == 2
 
 
 @pytest.mark.fault("F11")

@@ -81,7 +81,6 @@ def test_an_odd_pid_file_hinders_nothing(world: World, odd: PidFile) -> None:
     done = world.ok("check", "--json", timeout=20)
     pid = world.bot
     assert done.json["pid"] == pid and len(world.births()) == 1
-    assert world.verb("status", "--json").json["pid"] == pid
     assert world.ok("check", "--json").json["pid"] == pid, "and with the bot running it is still found"
     assert world.ok("stop", "--json").json["old_pid"] == pid
     if odd is link_to_a_file:
@@ -130,6 +129,17 @@ def test_nobody_ever_reads_half_a_pid_file(world: World) -> None:
 
     oracle.until(read, "the third life is running", every=0.0002)
     assert seen <= {b"%d\n" % entry["pid"] for entry in world.births()}
+
+
+@pytest.mark.fault("F15")
+@pytest.mark.promise(6)
+def test_a_pid_file_that_its_bot_has_half_written_is_not_believed(world: World) -> None:
+    pid = world.by_hand()
+    for length in range(len(str(pid))):
+        world.pid_file.write_text(str(pid)[:length])
+        assert world.ok("check", "--json").json["pid"] == pid
+        assert world.pid_file.read_text() == f"{pid}\n"
+    assert world.bots() == [pid] and len(world.births()) == 1
 
 
 # The bot's own side ---------------------------------------------------------------------------------------------------

@@ -56,16 +56,17 @@ class Trader:
         for path in [self.home, *self.home.rglob("*")]:
             os.chown(path, UID, UID)
 
-    def argv(self, *words: str, known: bool = True) -> list[str]:
-        """A command as this user."""
+    def argv(self, *words: str, known: bool = True, hidden: bool = False) -> list[str]:
+        """A command as this user; with ``hidden`` it sees no process of anybody else (proc(5), hidepid)."""
         mount = f"mount --bind {self.passwd} /etc/passwd && " if known else ""
+        mount += "mount -t proc -o hidepid=2 proc /proc && " if hidden else ""
         drop = f"exec setpriv --reuid {UID} --regid {UID} --clear-groups"
         return ["unshare", "-m", "sh", "-c", f'{mount}{drop} "$@"', "sh", *words]
 
-    def verb(self, *words: str, known: bool = True) -> subprocess.CompletedProcess[str]:
+    def verb(self, *words: str, **how: bool) -> subprocess.CompletedProcess[str]:
         """A verb as this user."""
         return subprocess.run(
-            self.argv("/usr/bin/python3", "-m", "watchdog", *words, known=known), cwd="/", env=self.environment,
+            self.argv("/usr/bin/python3", "-m", "watchdog", *words, **how), cwd="/", env=self.environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
         )  # fmt: skip
 
@@ -120,6 +121,39 @@ def test_a_bot_that_root_started_means_hands_off_for_its_own_user(trader: Trader
     process.wait()
     assert trader.verb("start").returncode == 0
     assert len(trader.bots()) == 1
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.promise(3)
+def test_a_pid_file_that_names_a_process_nobody_lets_us_see_means_hands_off_and_one_alert(trader: Trader) -> None:
+    trader.environment.update(
+        SMTP_SERVER="127.0.0.1", SMTP_PORT="1", ALERT_EMAIL_FROM="a@b.example", ALERT_EMAIL_TO="a@b.example"
+    )
+    process = as_root(trader)
+    pid_file = trader.project / "main_app.pid"
+    pid_file.write_text(f"{process.pid}\n")
+    for verb in ("check", "start", "stop", "check"):
+        done = trader.verb(verb, hidden=True)
+        assert done.returncode == 4 and str(process.pid) in done.stdout + done.stderr, (verb, done)
+    assert trader.verb("status", hidden=True).returncode == 4
+    assert trader.bots() == [process.pid] and process.poll() is None
+    assert pid_file.read_text() == f"{process.pid}\n"
+    assert len(list(trader.home.glob(".local/state/dca-watchdog/*/outbox/new/*.json"))) == 1
+    process.kill()
+    process.wait()
+    assert trader.verb("start", hidden=True).returncode == 0
+    assert len(trader.bots()) == 1
+
+
+@pytest.mark.fault("F09")
+def test_a_pid_file_of_somebody_else_that_cannot_be_read_hinders_nothing(trader: Trader) -> None:
+    pid_file = trader.project / "main_app.pid"
+    pid_file.write_text("1\n")
+    pid_file.chmod(0o600)
+    assert trader.verb("check").returncode == 0
+    (pid,) = trader.bots()
+    assert pid_file.read_text() == f"{pid}\n" and pid_file.stat().st_uid == UID
+    assert trader.verb("stop").returncode == 0
 
 
 @pytest.mark.fault("F79")

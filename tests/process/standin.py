@@ -31,18 +31,7 @@ def main():
     market = None if behaviour.get("may_overlap") else trade()
     start_children(behaviour, market)
     wait_for_word(behaviour)
-    for line in behaviour.get("say", []):
-        print(line, flush=True)
-    if behaviour.get("flood"):
-        for _ in range(behaviour["flood"] // 1000):
-            os.write(1, b"x" * 991 + b"\x1b]0;evil\n")
-        note("flooded", str(behaviour["flood"]))
-    if behaviour.get("inspect"):
-        inspect()
-    if behaviour.get("ready"):
-        say_ready()
-    if "open" in behaviour:
-        open(behaviour["open"]).close()
+    perform(behaviour)
     if "die_of" in behaviour:
         os.kill(os.getpid(), behaviour["die_of"])
     if "exit_after" in behaviour:
@@ -50,6 +39,24 @@ def main():
         sys.exit(behaviour.get("exit_code", 1))
     while True:
         time.sleep(3600)
+
+
+def perform(behaviour):
+    """Whatever else this life is to do before it settles down."""
+    for line in behaviour.get("say", []):
+        print(line, flush=True)
+    if behaviour.get("flood"):
+        for _ in range(behaviour["flood"] // 1000):
+            os.write(1, b"x" * 991 + b"\x1b]0;evil\n")
+        note("flooded", str(behaviour["flood"]))
+    if "title" in behaviour:
+        retitle(behaviour["title"])
+    if behaviour.get("inspect"):
+        inspect()
+    if behaviour.get("ready"):
+        say_ready()
+    if "open" in behaviour:
+        open(behaviour["open"]).close()
 
 
 def born():
@@ -128,6 +135,16 @@ def wait_for_word(behaviour):
     hoard = []
     while behaviour.get("eat"):
         hoard.append(b"x" * 1_000_000)
+
+
+def retitle(title):
+    """Overwrite the argument vector, as setproctitle does it (proc(5): arg_start and arg_end)."""
+    import ctypes
+
+    with open("/proc/self/stat") as file:
+        begin, end = (int(word) for word in file.read().rpartition(")")[2].split()[45:47])
+    text = title.encode().ljust(end - begin, b"\0")
+    ctypes.memmove(begin, text, end - begin)
 
 
 def inspect():
