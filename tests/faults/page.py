@@ -20,9 +20,10 @@ HEAD = """# What it survives
 Each row is a situation that operators of such bots have met, and what must
 happen then. `./dev faults` runs the tests that bear a row's number and writes
 this page; `--no-lab` leaves out those that need real hosts, `--only F04,F09`
-runs some rows and keeps what the page says about the others. Paths are below
-`tests/`. Names below `unit/` are tests of a part, all others run real
-processes; those below `lab/` run real hosts.
+runs some rows and keeps what the page says about the others, `--no-run` only
+names the tests that bear the numbers by now. Paths are below `tests/`. Names
+below `unit/` are tests of a part, all others run real processes; those below
+`lab/` run real hosts.
 
 Around every test in `tests/faults` six oracles look on from outside:
 

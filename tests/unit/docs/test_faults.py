@@ -14,7 +14,7 @@ def test_the_page_is_the_catalogue_with_all_marked_tests() -> None:
     said = page.parse(page.PAGE.read_text(encoding="utf-8"))
     assert list(said) == [row.number for row in ROWS]
     found = marks.collect()
-    assert {number: tests for number, (tests, _) in said.items() if tests} == found, "run ./dev faults"
+    assert {number: tests for number, (tests, _) in said.items() if tests} == found, "run ./dev faults --no-run"
     assert page.PAGE.read_text(encoding="utf-8") == page.render(found, {key: one for key, (_, one) in said.items()})
 
 
