@@ -89,6 +89,30 @@ def faults(_: Context, only: str = "", run: bool = True, lab: bool = True) -> No
     _become(["-m", "tests.faults.report", *left_out, *([f"--only={only}"] if only else [])])
 
 
+@task(
+    help={
+        "only": "rows whose name contains this, for example lines, heir, mutant",
+        "every": "every N-th point alone",
+        "point": "one point of one row, by its number",
+        "seed": "for what is random",
+        "seconds": "how long to stress and to explore orders (60)",
+        "json": "one JSON document instead of the table",
+        "write": "put the table into docs/torture.md",
+    },
+    auto_shortflags=False,
+)
+def torture(
+    _: Context, only: str = "", every: int = 1, point: int = 0, seed: int = 1, seconds: float = 60.0,
+    json: bool = False, write: bool = False,
+) -> None:  # fmt: skip
+    """Kill the agent at every line and every system call, and count bots; what came of it is docs/torture.md."""
+    words = [f"--every={every}", f"--seed={seed}", f"--seconds={seconds}"]
+    words += [f"--only={only}"] if only else []
+    words += [f"--point={point}"] if point else []
+    words += [f"--{name}" for name, wanted in (("json", json), ("write", write)) if wanted]
+    _become(["-m", "tests.torture", *words])
+
+
 @task(help={"keep": "keep the demonstration's folder with its logs and mails"})
 def demo(_: Context, keep: bool = False) -> None:
     """Show it all on this machine in under a minute: deploy, kill, revive, mail, stop, clean up."""
@@ -235,4 +259,4 @@ def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> Non
 
 
 _lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
-namespace = Collection(test, lint, faults, demo, release, bench, _lab)
+namespace = Collection(test, lint, faults, torture, demo, release, bench, _lab)

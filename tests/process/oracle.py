@@ -82,10 +82,10 @@ def _program(words: list[str]) -> str | None:
     return None
 
 
-def lock_holders(path: Path) -> list[int]:
+def lock_holders(path: Path, among: list[int] | None = None) -> list[int]:
     """The processes that have the locked open file description of ``path`` among their descriptors."""
     found = []
-    for pid in pids():
+    for pid in pids() if among is None else among:
         try:
             names = os.listdir(f"/proc/{pid}/fd")
         except OSError:

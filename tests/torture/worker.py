@@ -1,0 +1,39 @@
+"""A worker: reads jobs, one JSON line each, hurts the agent accordingly, and answers with one JSON line.
+
+It is a process of its own, so that everything in its ground descends from it, and with its own PYTHONPATH: the copy of
+the agent that it tortures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.torture import rows, warm
+from tests.torture.ground import Ground
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    warm.load()
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        ground = Ground(Path(folder))
+        try:
+            for line in requests:
+                job: dict[str, Any] = json.loads(line)
+                answers.write(json.dumps(rows.BY_NAME[job["row"]].serve(ground, job)) + "\n")
+                answers.flush()
+        finally:
+            ground.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
