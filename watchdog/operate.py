@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-from . import clock, control, deadline, instance, launch, locks, oneshot, spawn, wedged, wish
+from . import clock, control, deadline, instance, launch, locks, login, oneshot, spawn, wedged, wish
 from .config import Config
 from .engine import Engine
 from .errors import BusyError, ConfigError, WatchdogError
@@ -91,4 +91,8 @@ def _alone(
     result = oneshot.run(Engine(config, here, paths, journal, outbox.alert), operation, limit)
     spawn.trim_output(paths.bot_out)
     outbox.deliver()
+    if result.action in ("started", "restarted") and login.takes_all():
+        text = "logind ends it with this log-in (KillUserProcesses=yes); cron's guard brings it back within a minute"
+        journal.say("warning", text)
+        return result._replace(message=f"{result.message}; {text}")
     return result
