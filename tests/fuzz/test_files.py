@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fuzz.mangle import FUZZ, documents, mangled
+from tests.fuzz.mangle import FUZZ, NUMBERS, documents, mangled
 from tests.unit.watchdog.parts import attempt, instance_below
 from watchdog import beat, clock, envfile, identity, journal, pidfile, policy, snapshot, wish
 from watchdog.errors import ConfigError
@@ -70,6 +71,16 @@ def test_a_state_file_is_used_or_refused_in_one_line(here: Instance, content: by
     memory, _ = policy.step(found.memory, policy.Vacant(True, False, False, ""), clock.now())
     snapshot.save(path, found._replace(memory=memory))
     assert snapshot.load(path).bot == found.bot
+
+
+@pytest.mark.fault("F74")
+@FUZZ
+@given(NUMBERS | st.booleans())
+def test_a_state_file_names_a_process_or_is_refused(here: Instance, pid: float) -> None:
+    content = json.dumps({**STATE, "bot": [pid, 1, BOOT, True]}).encode()
+    path = written(os.path.join(here.directory, "state.json"), content)
+    found, refused = attempt(lambda: snapshot.load(path), ValueError)
+    assert refused or 1 < found.bot.pid <= HIGHEST, "PID 0 and session 0 are the kernel's, or another's"
 
 
 @FUZZ
