@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 
 from tests.faults.test_hostile import client
 from tests.process import oracle
-from tests.process.world import AGENT, Done, World
+from tests.process.world import AGENT, ROUNDS, Done, World
 
 RUBBISH: tuple[object, ...] = (
     None, [], "x", {"command": []}, {"command": [1]}, {"command": "/bin/true"}, {"command": ["true"]},
@@ -78,10 +79,13 @@ class Release:
 
     def replaces(self) -> None:
         """As `takes_over`, without a process that asks."""
-        command = [self.world.python, "-m", "watchdog"]
-        answer = ask(self.world, {"command": command, "environment": self.world.environment(**self.variables)})
-        assert answer == {"heard": True}, answer
+        assert self.asks() == {"heard": True}
         oracle.until(lambda: self.on_watch, f"{self.version} is on watch")
+
+    def asks(self) -> dict[str, Any]:
+        """The request alone; the last answer to it."""
+        command = [self.world.python, "-m", "watchdog"]
+        return ask(self.world, {"command": command, "environment": self.world.environment(**self.variables)})
 
     @property
     def on_watch(self) -> bool:
@@ -261,9 +265,8 @@ def test_a_release_that_cannot_be_started_after_its_self_test_is_refused(world: 
         assert answer["ok"] is False and answer["exit_code"] == 1 and why in answer["message"], answer
     assert not once.exists()
     assert world.until_guarded() == guard and world.bots() == [bot]
-    world.kill(guard)
-    assert world.until_guarded(other_than=guard), "the heir does not find the lock in strange hands"
-    assert world.until_running() == bot
+    world.kill(bot)
+    assert world.until_bot(other_than=bot) and world.guards == [guard], "no child inherits the lock afterwards"
 
 
 def test_malformed_requests_are_answered_and_change_nothing(world: World) -> None:
@@ -370,6 +373,24 @@ def test_a_guard_in_the_foreground_stays_there(world: World) -> None:
     assert process.wait(15) == 0
     oracle.until(lambda: not world.heirs, "the heir leaves too")
     assert world.bots() == [bot]
+
+
+@pytest.mark.promise(1)
+@pytest.mark.promise(2)
+def test_guards_killed_at_any_moment_of_an_upgrade_leave_a_guard_an_heir_and_the_bot(world: World) -> None:
+    guard = world.guard()
+    bot = world.until_running()
+    new, chance = Release(world, "9.1"), random.Random(9)
+    for _ in range(ROUNDS):
+        asking = threading.Thread(target=new.asks)
+        asking.start()
+        time.sleep(chance.uniform(0, 0.5))
+        world.kill(guard)
+        asking.join()
+        world.ok("guard")  # cron's part, for a guard that had no heir at that moment
+        guard = world.until_guarded(other_than=guard)
+        assert world.bots() == [bot]
+    assert world.until_running() == bot and len(world.births()) == 1
 
 
 @pytest.mark.promise(1)

@@ -84,6 +84,19 @@ def test_everything_else_is_left_to_the_grammar(words: list[str]) -> None:
     assert pulse.read(words) is None
 
 
+@pytest.mark.parametrize("words", [["--foreground"], ["--resume", "0.1.0"], ["--foreground", "--resume", "0.1.0"]])
+def test_a_guard_that_stays_in_its_process_has_no_deadline(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(deadline, "lift", lambda: done.append("lift"))
+    monkeypatch.setattr(pulse.tick, "answers", lambda *_: False)
+    monkeypatch.setattr(pulse.tick, "become_guard", lambda *_, resume, **more: done.append(resume) or 0)
+    monkeypatch.setattr(pulse.config, "load", lambda *_: None)
+    monkeypatch.setattr(pulse.os, "chdir", lambda _: None)
+    found = pulse.read(["guard", *words])
+    assert found and pulse.beat(found) == 0
+    assert done == ["lift", "0.1.0" if "--resume" in words else None]
+
+
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize("verb", ["status", "guard", "check", "stop"])
 def test_a_verb_that_hangs_in_a_system_call_is_ended_from_outside(tmp_path: Path, verb: str) -> None:
