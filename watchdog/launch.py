@@ -72,6 +72,14 @@ def shed(keep: set[int]) -> None:
                 os.close(int(name))
 
 
+def _program(name: str, path: str) -> str:
+    """Where the program lies by that PATH; ours may be empty, and posix_spawnp(3) would search in ours."""
+    if os.path.isabs(name):
+        return name
+    places = (os.path.join(folder, name) for folder in path.split(os.pathsep))
+    return next((place for place in places if os.access(place, os.X_OK)), name)
+
+
 def detached(argv: list[str], variables: dict[str, str], stdin: int | None = None, keep: int | None = None) -> int:
     """Start a process in a session of its own with nothing of ours but ``stdin`` and the descriptor ``keep``; its PID.
 
@@ -88,7 +96,8 @@ def detached(argv: list[str], variables: dict[str, str], stdin: int | None = Non
     if keep is not None:
         os.set_inheritable(keep, True)
     try:
-        return os.posix_spawnp(argv[0], argv, variables, file_actions=actions, setsid=True, setsigmask=())
+        program = _program(argv[0], variables.get("PATH", os.defpath))
+        return os.posix_spawn(program, argv, variables, file_actions=actions, setsid=True, setsigmask=())
     finally:
         if keep is not None:
             os.set_inheritable(keep, False)

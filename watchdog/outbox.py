@@ -43,6 +43,7 @@ class Outbox:
         self._sender: int | None = None
         self._messengers: list[int] = []
         self._said = False
+        self._again = False
 
     @property
     def configured(self) -> bool:
@@ -69,6 +70,8 @@ class Outbox:
             self._journal.say("warning", f"cannot write to {self._paths.outbox}: {error.strerror}; sending at once")
             self._direct(entry)
         else:
+            self.reap()
+            self._again = self._again or self._sender is not None
             self.deliver()
 
     def alert_seldom(self, text: str) -> None:
@@ -97,10 +100,13 @@ class Outbox:
         self.reap()
 
     def reap(self) -> None:
-        """Bury the senders that have ended."""
+        """Bury the senders that have ended. One that ended over a new alert may have missed it: there is a next one."""
         self._messengers = [pid for pid in self._messengers if not _buried(pid)]
         if self._sender is not None and _buried(self._sender):
             self._sender = None
+            if self._again:
+                self._again = False
+                self.deliver()
 
     def _direct(self, entry: dict[str, Any]) -> None:
         read, write = os.pipe2(os.O_CLOEXEC)

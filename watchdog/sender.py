@@ -37,10 +37,12 @@ def run(config: Config, paths: Paths, journal: Journal, from_stdin: bool) -> Non
         if not os.access(os.path.join(paths.outbox, "new"), os.W_OK):
             return  # what cannot be removed after it was sent would be sent for ever
         outbox.clear_up(paths.outbox)
-        files = outbox.pending(paths.outbox)
-        loaded = [(file, entry) for file in files if (entry := _load(file, paths)) is not None]
-        if loaded:
-            _send(config, journal, [entry for _, entry in loaded], [file for file, _ in loaded], paths)
+        tried: set[str] = set()
+        while files := [file for file in outbox.pending(paths.outbox) if file not in tried]:  # more may come meanwhile
+            tried.update(files)
+            loaded = [(file, entry) for file in files if (entry := _load(file, paths)) is not None]
+            if loaded:
+                _send(config, journal, [entry for _, entry in loaded], [file for file, _ in loaded], paths)
     finally:
         os.close(lock)
 
