@@ -41,7 +41,10 @@ def test_beside_a_bot_that_sigkill_does_not_end_nothing_is_started(
         done = world.verb("restart", "--json")
         assert done.code == 5 and str(pid) in done.json["message"], done
         assert (found := oracle.stat(pid)) and found.state == "D"
-        assert str(pid) in world.verb("check", "--json").out
+        done = world.verb("check", "--json")
+        assert done.code == 5 and str(pid) in done.json["message"], done
+        status = world.verb("status", "--json")
+        assert status.code == 0 and status.json["state"] == "stuck", status
         assert world.bots() == [pid] and len(world.births()) == 1
         sink.wait_for(lambda mail: "error" in mail.subject and str(pid) in mail.text)
         disk.speak()

@@ -214,17 +214,20 @@ def test_a_new_copy_of_the_bot_with_the_recorded_pid_is_not_the_recorded_bot(wor
 
 
 @pytest.mark.fault("F11")
-def test_a_zombie_is_not_a_running_bot(world: World) -> None:
+def test_a_zombie_is_not_a_running_bot_and_who_does_not_bury_it_is_named(world: World) -> None:
     text = f"if not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})"
     parent = world.spawn([world.python, "-c", f"import os, time\n{text}\ntime.sleep(3600)"])
     pid = world.until_bot()
+    assert world.ok("check", "--json").json["action"] == "adopted"
     os.kill(pid, 9)
     oracle.until(lambda: (found := oracle.stat(pid)) and found.state == "Z", "a zombie that its parent does not bury")
-    world.pid_file.write_text(f"{pid}\n")
+    assert world.pid_file.read_text() == f"{pid}\n"
     found = world.status()
     assert found["state"] == "down" and f"its parent PID {parent.pid} " in str(found["warnings"])
     assert world.ok("check", "--json").json["action"] == "started"
     assert world.bot != pid
+    (died,) = world.events("died")
+    assert f"PID {pid} stays a zombie" in died["message"] and f"parent PID {parent.pid}" in died["message"]
     assert parent.poll() is None
 
 
