@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from benchmarks.peers_image import NODE_HOME, PYTHON_HOME
 from benchmarks.stand import HOME, PYTHON
-from benchmarks.supervisor import Supervisor
+from benchmarks.supervisor import PATIENCE, Supervisor
 
 #: The limits that a unit's own restarts have do not matter here: what is measured is the supervisor inside.
 _KEPT = ("KillMode=process", "Restart=always")
@@ -44,7 +44,8 @@ check process bot with pidfile {folder}/bot.pid
     command = f"/usr/bin/monit -I -c {folder}/monitrc"
     peer = Supervisor(key, title, ("monit",), command, ("KillMode=process", "Restart=on-abnormal"))
     peer.files = {"monitrc": settings}
-    peer.slow, peer.patience = cycle > 1, cycle + 15.0
+    if cycle > 1:
+        peer.cycle, peer.patience = cycle, cycle + PATIENCE
     return peer
 
 

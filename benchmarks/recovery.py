@@ -35,6 +35,7 @@ def measure(run: Run, kills: int, quick: bool) -> None:
     for one in [one for one in run.present() if one.slow]:
         with run.allowed_to_fail(one):
             one.afresh(run.stand)
+    run.leave_out_failed()
     trials.idle(run, idle)
     for ours in [one for one in rows if isinstance(one, Watchdog)]:
         with run.allowed_to_fail(ours):
@@ -64,8 +65,7 @@ def install(run: Run, rows: Sequence[Supervisor], missing: dict[str, str]) -> No
         if lacking:
             run.leave_out(one, lacking[0])
     run.each(run.present(), lambda one: one.install(run.stand), "install")
-    for one in set(run.present(failed=True)) - set(run.present()):
-        run.leave_out(one)
+    run.leave_out_failed()
 
 
 def versions(stand: Stand, packages: dict[str, str]) -> dict[str, str]:

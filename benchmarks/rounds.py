@@ -11,7 +11,7 @@ from benchmarks.stand import Stand, kill, now, wait
 from benchmarks.supervisor import Supervisor
 from lab.errors import LabError
 
-#: Seconds that a bot has lived before it is killed: runit, s6 and daemontools wait up to a second where it was less.
+#: Seconds that a bot has lived before it is killed: runit and daemontools wait up to a second where it was less.
 LIVED = 1.2
 #: A supervisor that looks every two minutes: how long before its next look the kills come.
 EARLY = (100.0, 60.0, 20.0)
@@ -56,8 +56,7 @@ class Background:
         stand, folder = self._run.stand, self._one.folder
         born = stand.starts(folder)
         if self._killed is None:
-            cycle = self._one.patience - 15.0
-            if now() - born[-1] >= cycle - self._left[0]:
+            if now() - born[-1] >= self._one.cycle - self._left[0]:
                 self._known, self._killed = len(born), now()
                 kill(stand.bots_of(folder))
         elif len(born) > self._known:

@@ -79,9 +79,9 @@ class Run:
         """All rows, in order."""
         return list(self._results.values())
 
-    def present(self, slow: bool = True, failed: bool = False) -> list[Supervisor]:
-        """Who still takes part; with those who have failed, or without the slow one."""
-        gone = self._missing if failed else self._missing | self._failed
+    def present(self, slow: bool = True) -> list[Supervisor]:
+        """Who still takes part; without the slow one, if nobody is to wait for it."""
+        gone = self._missing | self._failed
         return [one for one in self._rows if one.key not in gone and (slow or not one.slow)]
 
     def part(self, doing: str) -> list[Supervisor]:
@@ -102,10 +102,14 @@ class Run:
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
             list(threads.map(attempt, rows))
 
-    def leave_out(self, one: Supervisor, why: str = "") -> None:
+    def leave_out(self, one: Supervisor, why: str) -> None:
         """It cannot be had here: its row says why, and the run goes on without it."""
         self._missing.add(one.key)
-        self.result(one).trouble += [why] if why else []
+        self.result(one).trouble.append(why)
+
+    def leave_out_failed(self) -> None:
+        """Who has failed so far does not get another chance."""
+        self._missing |= self._failed
 
     @contextmanager
     def allowed_to_fail(self, one: Supervisor) -> Iterator[None]:

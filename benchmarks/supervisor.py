@@ -36,13 +36,18 @@ class Supervisor:
     patience: float = PATIENCE
     #: The bot itself is the unit, and the host's init its supervisor.
     is_init: bool = False
-    #: Only killed a few times, beside the others: it looks every two minutes.
-    slow: bool = False
+    #: Seconds between two of its looks, where that is minutes: then it is only killed a few times, beside the others.
+    cycle: float = 0.0
 
     @property
     def folder(self) -> str:
         """Where its bot lives."""
         return f"{HOME}/{self.key}"
+
+    @property
+    def slow(self) -> bool:
+        """Whether nobody can wait for it."""
+        return self.cycle > 0
 
     @property
     def unit(self) -> str:

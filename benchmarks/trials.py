@@ -143,7 +143,7 @@ def killed(run: Run) -> None:
             lives = set(bots[one.key]) <= set(run.stand.bots_of(one.folder))
             run.result(one).killed = {
                 "bot lives on": YES if lives else NO,
-                "supervisor is back": f"{back[one.key]:.1f} s" if one.key in back else NO,
+                "supervisor is back": f"{back[one.key]:.2f} s" if one.key in back else NO,
                 "two bots": YES if most[one.key] > 1 else NO,
             }
     _next_death(run, rows)
