@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from demo.mail_sink import MailSink
 from tests.process import oracle
-from tests.process.world import World
+from tests.process.world import AGENT, World
 
 
 @pytest.mark.fault("F75")
@@ -117,3 +119,42 @@ def test_the_children_of_a_bot_that_died_in_maintenance_are_left_alone(world: Wo
     world.ok("maintenance", "off")
     new = world.until_running(other_than=pid)
     assert world.bots() == [new] and not oracle.alive(child)
+
+
+@pytest.mark.fault("F75")
+@pytest.mark.promise(1)
+@pytest.mark.promise(5)
+def test_maintenance_outlives_another_release_and_a_reboot_and_duplicates_are_still_told(
+    world: World, sink: MailSink
+) -> None:
+    """The reboot is a stand-in: what was recorded names another boot."""
+    world.behave({"may_overlap": True})
+    world.guard()
+    first = world.until_running()
+    sink.wait_for()
+    world.ok("maintenance", "on", "--for", "1h", "--reason", "new keys", "--by", "alice")
+    world.agent = world.folder / "next"
+    shutil.copytree(AGENT / "watchdog", world.agent / "watchdog", ignore=shutil.ignore_patterns("__pycache__"))
+    world.ok("retire")
+    world.guard()
+    assert world.status()["maintenance"]["owner"] == "alice" and world.bots() == [first]
+    world.bots_allowed = 2
+    second = world.by_hand()
+    assert world.ok("check", "--json").json["pid"] == first
+    world.ok("retire")
+    world.guard()  # it looks for others at once, the old one would within 30 s
+    mail = sink.wait_for(lambda mail: "more than one bot" in mail.text)
+    assert {first, second} == set(world.bots()) and str(second) in mail.text
+    world.ok("retire")
+    for pid in (first, second):
+        world.kill(pid)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    for name in ("state.json", "maintenance"):
+        path = world.instance / name
+        path.write_text(path.read_text().replace(boot, "0" * 36))
+    world.guard()
+    assert world.ok("check", "--json").json["action"] == "none"
+    assert world.status()["maintenance"]["reason"] == "new keys" and world.bots() == []
+    assert len(sink.mails) == 2
+    world.ok("maintenance", "off")
+    assert world.until_running() not in (first, second)

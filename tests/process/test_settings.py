@@ -190,13 +190,20 @@ def test_the_locks_lie_in_the_home_of_the_password_database_whatever_home_says(w
 
 
 @pytest.mark.fault("F73")
-def test_it_works_as_cron_starts_it(world: World) -> None:
-    argv = ["/usr/bin/env", "-i", "LOGNAME=x", "PATH=/usr/bin:/bin", "SHELL=/bin/sh", f"PYTHONPATH={world.agent}"]
+@pytest.mark.parametrize(
+    "variables",
+    [("LOGNAME=x", "PATH=/usr/bin:/bin", "SHELL=/bin/sh"), ("LANG=C", "LC_ALL=C"), ("HOME=/nonexistent", "PATH=")],
+    ids=["cron's", "none but a bare locale", "no home and no path"],
+)
+def test_it_works_as_cron_starts_it(world: World, variables: tuple[str, ...]) -> None:
+    argv = ["/usr/bin/env", "-i", *variables, f"PYTHONPATH={world.agent}"]
     argv += [f"{key}={value}" for key, value in world.env.items()]
     argv += ["/bin/sh", "-c", f"umask 077; exec {world.python} -m watchdog guard"]
     done = subprocess.run(argv, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    world.until_guarded()
     pid = world.until_running()
+    assert oracle.environment(pid)["PATH"] == "/usr/bin:/bin" and "LC_ALL" not in oracle.environment(pid)
     world.kill(pid)
     world.until_bot(other_than=pid)
     assert world.verb("status", cwd="/").code == 0
