@@ -188,18 +188,20 @@ class Ground:
         return 0
 
     def tracebacks(self) -> list[str]:
-        """What escaped: tracebacks on the console or in the log, errors that ended a verb or a guard."""
-        found = []
-        for path in (self.console, self.project / "logs" / "watchdog.log"):
-            with contextlib.suppress(OSError):
-                text = path.read_text(errors="replace")
-                found += [text[at : at + 2000] for at in [text.find("Traceback")] if at >= 0]
-                found += [line for line in text.splitlines() if "unexpected " in line]
-        return found + [event["message"] for event in self._events() if event.get("kind") == "guard-crashed"]
+        """What escaped to a console or the log."""
+        texts = [self._text(path) for path in (self.console, self.project / "logs" / "watchdog.log")]
+        return [text[at : at + 2000] for text in texts for at in [text.find("Traceback")] if at >= 0]
 
     def caught(self) -> list[str]:
-        """Errors that a guard caught in its last line of defence and lived on with."""
-        return [f"{event['message']}\n{event['trace']}" for event in self._events() if event.get("trace")]
+        """Errors that the agent caught in its last line of defence: a guard went on, or ended as a verb does."""
+        events = [event for event in self._events() if event.get("trace") or event.get("kind") == "guard-crashed"]
+        lines = [line for line in self._text(self.console).splitlines() if ": unexpected " in line]
+        return [*lines, *(f"{event['message']}\n{event.get('trace', '')}" for event in events)]
+
+    def _text(self, path: Path) -> str:
+        with contextlib.suppress(OSError):
+            return path.read_text(errors="replace")
+        return ""
 
     def _events(self) -> list[dict[str, str]]:
         with contextlib.suppress(OSError):

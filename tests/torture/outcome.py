@@ -70,7 +70,7 @@ def summed(row: str, answers: list[tuple[int, str, dict[str, Any]]], caught: boo
         remark = f"one bot {max(figures):.1f} s after the last kill"
     caught_errors = total("caught")
     if row.startswith("failing") and caught_errors:
-        remark, caught_errors = f"{caught_errors} errors caught by the guard, which went on", 0
+        remark, caught_errors = f"{caught_errors} errors caught by the agent's last line of defence", 0
     doubles = sum(bool(verdict["doubles"]) for verdict in verdicts) if caught else total("doubles")
     return Outcome(
         row, total("points"), doubles, total("lost"), total("tracebacks") + caught_errors, total("reached"),

@@ -55,7 +55,7 @@ class Harm(Protocol):
 
 class Verdict(NamedTuple):
     """What ``points`` points showed. ``note`` says in words what is wrong; ``figures`` are for people, ``caught``
-    counts errors that a guard lived on with.
+    counts errors of its own that the agent caught.
     """
 
     points: int = 1
