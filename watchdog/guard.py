@@ -243,8 +243,12 @@ class Guard:
             reply(self._about())
 
     def _begin_upgrade(self, request: dict[str, Any], reply: control.Reply) -> None:
-        from . import upgrade
-
+        """Try the new release. Where our own is no longer whole on the disk we answer as one that knows no upgrade."""
+        try:
+            from . import upgrade
+        except (ImportError, SyntaxError):
+            reply(self._about())
+            return
         if self._upgrade:
             reply(upgrade.refusal("an upgrade is under way already", ExitCode.BUSY))
             return

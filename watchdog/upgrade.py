@@ -91,10 +91,10 @@ class Upgrade:
             for descriptor in keep:
                 os.set_inheritable(descriptor, True)
             os.execve(self._command[0], [*self._command, "guard", *words], self._environment)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             for descriptor in keep:
                 os.set_inheritable(descriptor, False)
-            self._refuse(f"the new release passed its self-test, but cannot be started: {error.strerror}")
+            self._refuse(f"the new release passed its self-test, but cannot be started: {error}")
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, launch.LEAVE)
 
