@@ -6,17 +6,17 @@ lock inherited, B5 watch it, B6 write everything down. Whoever runs an engine ho
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from . import clock, exits, host, identity, ladder, lastwords, policy, procfs, spawn, watched, wish
 from .claim import Claim, Finding
 from .config import Config
-from .desk import Desk, View, result
+from .desk import View
 from .identity import Identity
 from .instance import Instance
 from .journal import Journal
 from .ledger import Ledger
+from .orders import Orders
 from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
@@ -53,17 +53,15 @@ class Engine:
         self.bot: Bot | None = None
         self._recorder = Recorder(config, paths, journal, alert)
         self._ledger = Ledger(self._recorder)
-        self._desk = Desk()
+        self._orders = Orders(instance, journal)
         self._claim = Claim(config, instance)
         self._ladder: ladder.Ladder | None = None
         self._verify_at: float | None = None
         self._recheck_at: float | None = None
         self._scan_at: float | None = None
         self._shutdown = host.Shutdown()
-        self._wanted = True
         self._yielding = False
         self._spawned_at = 0.0
-        self._amnesty = False
 
     @property
     def memory(self) -> policy.Memory:
@@ -75,8 +73,7 @@ class Engine:
     def begin(self, operation: Operation | None = None) -> None:
         """Load what is remembered and make the first pass, as part of ``operation`` where there is one."""
         self._ledger.load()
-        with contextlib.suppress(OSError):
-            self._wanted = wish.read_desired(self.instance).wanted
+        self._orders.look()
         if operation:
             self.submit(operation)
         else:
@@ -127,7 +124,7 @@ class Engine:
     @property
     def busy(self) -> str | None:
         """What has to come to an end before this process may go on as another release; None when nothing has to."""
-        one = self._desk.first()
+        one = self._orders.desk.first()
         if one:
             return f"{one.verb} by {one.by} is under way"
         return "a stop is under way" if self._ladder else None
@@ -153,28 +150,10 @@ class Engine:
 
     def submit(self, operation: Operation) -> None:
         """Begin start, stop, restart or check; `Operation.finish` is called when its outcome is known."""
-        verb = operation.verb
-        other = self._desk.in_the_way(verb)
-        if other:
-            text = f"busy: {other.verb} by {other.by} is under way"
-            operation.finish(result(operation, self._view(), ExitCode.BUSY, text))
+        if not self._orders.accept(operation, self._view()):
             return
-        operation.old_pid = self.bot.identity.pid if self.bot else None
-        if verb != "check":
-            try:
-                state = wish.STOPPED if verb == "stop" else wish.RUN
-                wish.write_desired(self.instance, state, operation.by, operation.reason)
-            except OSError as error:
-                text = f"not recorded, so not done: {self.instance.desired}: {error.strerror}"
-                operation.finish(result(operation, self._view(), ExitCode.FAILED, text))
-                return
-            self._wanted = verb != "stop"
-            why = f" ({operation.reason})" if operation.reason else ""
-            self.journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
-        self._amnesty = self._amnesty or (verb in ("start", "restart") and not self._desk.wants(verb))
-        self._desk.open(operation, self._view())
         if self.bot and not self._ladder:
-            self._forgive() if verb == "start" else self._carry_out_stop(self.bot)
+            self._forgive() if operation.verb == "start" else self._carry_out_stop(self.bot)
         elif self.bot is None:
             self._claim.look_anew()
             self._converge()
@@ -182,7 +161,7 @@ class Engine:
 
     def abandon(self) -> None:
         """The time is up: answer every operation with how far it came."""
-        self._desk.abandon(self._view())
+        self._orders.desk.abandon(self._view())
         self._finish()
 
     # B1 to B3 --------------------------------------------------------------------------------------------------------
@@ -205,7 +184,7 @@ class Engine:
     def _act_on(self, found: Finding) -> None:
         if found.kind == "vacant":
             self._vacant()
-        elif found.kind == "leftovers" and not self._hands_off():
+        elif found.kind == "leftovers" and not self._orders.hands_off():
             self._clear_leftovers()
         elif found.kind == "leftovers":
             self._vacant()
@@ -216,22 +195,19 @@ class Engine:
             self._claim.release()
 
     def _obey(self) -> None:
-        """A `stop` that was recorded past us, by a verb that could not reach us, counts too."""
-        before = self._wanted
-        with contextlib.suppress(OSError):
-            self._wanted = wish.read_desired(self.instance).wanted
-        if before != self._wanted:
+        before = self._orders.wanted
+        self._orders.look()
+        if before != self._orders.wanted:
             self.stir()
-        if before and not self._wanted and self.bot and not self._ladder:
-            self._desk.give_up_starts(self._view(), "given up: `stop` came in between")
-            self.journal.event("stop-found", "a recorded `stop` is carried out")
+        if before and not self._orders.wanted and self.bot and not self._ladder:
+            self._orders.stop_found(self._view())
             self._stop_bot()
 
     def _vacant(self) -> None:
         self._account_for_the_vanished()
         self._forgive()
-        self._desk.mark(self.memory.attempt)
-        asked = self._desk.wants("start", "restart")
+        self._orders.desk.mark(self.memory.attempt)
+        asked = self._orders.desk.wants("start", "restart")
         try:
             wanted = wish.read_desired(self.instance).wanted
         except OSError as error:
@@ -239,7 +215,7 @@ class Engine:
             self._ledger.feed(policy.Unclear(text))
             self._claim.release()
             return
-        maintenance = self._hands_off()
+        maintenance = self._orders.hands_off()
         event = policy.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
         if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
             orderly = self._ledger.last is not None and self._ledger.last.orderly
@@ -250,15 +226,9 @@ class Engine:
             self._recorder.remove_stale_pid_file()
             self._claim.release()
 
-    def _hands_off(self) -> bool:
-        """True during maintenance, unless an operator asks for something all the same."""
-        asked = self._desk.wants("start", "stop", "restart")
-        return not asked and wish.read_maintenance(self.instance) is not None
-
     def _forgive(self) -> None:
         """On the operator's word the counters begin anew, once per operation and after every death was counted."""
-        if self._amnesty:
-            self._amnesty = False
+        if self._orders.amnesty():
             self._ledger.feed(policy.Asked())
 
     def _account_for_the_vanished(self) -> None:
@@ -328,7 +298,7 @@ class Engine:
             return
         self.bot = bot._replace(verified=True)
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        operator = self._desk.wants("start", "restart")
+        operator = self._orders.desk.wants("start", "restart")
         self.journal.say("debug", f"PID {bot.identity.pid} {how}")
         self._ledger.feed(policy.Verified(bot.identity.pid, operator))
 
@@ -337,7 +307,7 @@ class Engine:
         if pidfd is None:
             return False
         known = self._ledger.known is not None and self._ledger.known[:3] == found[:3]
-        unfinished = self._unfinished(found, known)
+        half_stopped = known and self.memory.phase is State.STOPPING and not self._orders.wanted
         if known and self._ledger.known:
             found = found._replace(own_session=found.own_session or self._ledger.known.own_session)
         if not known and self._ledger.known and not self._ledger.known.alive():
@@ -361,27 +331,18 @@ class Engine:
         self._recorder.write_pid_file(found.pid)
         if self._claim.descriptor is not None:
             self._recorder.vouch(self.instance, found)
-        self._desk.adopted(found.pid, known)
+        self._orders.desk.adopted(found.pid, known)
         self._forgive()
-        if unfinished:
+        if half_stopped or self._orders.ends(found.start, found.boot):
             self._stop_bot()
         else:
             self._carry_out_stop(self.bot)
         return True
 
-    def _unfinished(self, found: Identity, known: bool) -> bool:
-        """True for a bot that `stop` was said of, by somebody who did not live to end it."""
-        if not self._wanted and known and self.memory.phase is State.STOPPING:
-            return True
-        try:
-            return wish.read_desired(self.instance).ends(found.start, found.boot)
-        except OSError:
-            return False
-
     def _carry_out_stop(self, bot: Bot) -> None:
         """Stop the bot if a stop is under way, or a restart that was asked for when this bot ran already."""
         began = bot.identity.start / clock.TICKS_PER_SECOND
-        if self._desk.stops(began):
+        if self._orders.desk.stops(began):
             self._stop_bot()
 
     # Deaths and stops ------------------------------------------------------------------------------------------------
@@ -426,7 +387,7 @@ class Engine:
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
             self._ledger.feed(policy.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
-            self._desk.close_all(self._view(), ExitCode.STUCK, text)
+            self._orders.desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
             self._ledger.ended(climbing.end(), self.bot.identity.pid, self.bot.said())
@@ -434,7 +395,7 @@ class Engine:
             if self._yielding:
                 self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
             else:
-                self._ledger.feed(policy.Stopped(restarting=self._wanted))
+                self._ledger.feed(policy.Stopped(restarting=self._orders.wanted))
             self._yielding = False
         self._converge()
 
@@ -468,7 +429,7 @@ class Engine:
 
     def _finish(self) -> None:
         """Answer, save, write and tell: everything that may fail or be slow comes after the deed."""
-        self._desk.settle(self._view())
+        self._orders.desk.settle(self._view())
         self._ledger.flush()
 
     def _view(self) -> View:
