@@ -12,6 +12,16 @@ from tests.process import oracle
 from tests.process.world import AGENT, World
 
 
+def lose_patience(world: World) -> None:
+    """An agent for which every run has taken too long: it stands in for minutes of waiting."""
+    package = world.folder / "later" / "watchdog"
+    shutil.copytree(AGENT / "watchdog", package)
+    text = (package / "wedged.py").read_text()
+    assert "\nHUNG_PASS = 60.0\n" in text
+    (package / "wedged.py").write_text(text.replace("\nHUNG_PASS = 60.0\n", "\nHUNG_PASS = -1e9\n"))
+    world.agent = package.parent
+
+
 @pytest.mark.fault("F23")
 @pytest.mark.promise(2)
 def test_a_hung_pass_is_named_and_once_its_time_is_up_replaced_by_the_next_tick(world: WatchedWorld) -> None:
@@ -22,12 +32,7 @@ def test_a_hung_pass_is_named_and_once_its_time_is_up_replaced_by_the_next_tick(
         done = world.verb(verb)
         assert done.code == 75 and f"PID {hung.pid}" in done.err and done.err.count("\n") == 1, done
     assert hung.poll() is None, "it may still be at work"
-    shutil.copytree(AGENT / "watchdog", world.folder / "later" / "watchdog")
-    patient = world.folder / "later" / "watchdog" / "wedged.py"
-    text = patient.read_text()
-    assert "\nHUNG_PASS = 60.0\n" in text
-    patient.write_text(text.replace("\nHUNG_PASS = 60.0\n", "\nHUNG_PASS = -1e9\n"))  # stands in for two minutes
-    world.agent = patient.parents[1]
+    lose_patience(world)
     world.guard()
     assert hung.wait(5) == -signal.SIGKILL and world.events("guard-replaced")
     assert world.until_running() == pid and len(world.births()) == 1
@@ -40,6 +45,7 @@ def test_a_stranger_that_holds_the_guards_lock_is_reported_and_never_ended(world
     lock = world.instance / "guard.lock"
     stranger = world.spawn(["flock", "-x", str(lock), "sleep", "3600"])
     oracle.until(lambda: oracle.lock_holders(lock), "the stranger has the lock")
+    lose_patience(world)
     for verb in ("check", "guard"):
         done = world.verb(verb)
         assert done.code == 75 and done.err.count("\n") == 1, done

@@ -25,13 +25,14 @@ def titled(world: WatchedWorld) -> int:
 @pytest.mark.parametrize("keeps_the_lock", [True, False], ids=["with its lock", "by its marker alone"])
 def test_a_bot_with_a_title_of_its_own_is_found_by_every_next_guard(world: WatchedWorld, keeps_the_lock: bool) -> None:
     world.behave({"title": TITLE})
-    guard = world.guard()
+    world.guard()
     pid = titled(world)
+    world.ok("retire")
     world.lose_pid_file()
     if not keeps_the_lock:
         (world.instance / "bot.lock").unlink()
-    world.kill(guard)
-    world.until_guarded(other_than=guard)
+        world.forget_deaths()
+    world.guard()
     assert world.until_running() == pid
     assert world.ok("check", "--json").json["pid"] == pid
     assert world.pid_file.read_text() == f"{pid}\n"
