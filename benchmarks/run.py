@@ -99,8 +99,11 @@ class Run:
                 act(one)
 
         self.progress.say(doing)
-        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        threads = ThreadPoolExecutor(_AT_A_TIME)
+        try:
             list(threads.map(attempt, rows))
+        finally:  # after Ctrl-C nobody waits for them: the host goes away, and they fail
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def leave_out(self, one: Supervisor, why: str) -> None:
         """It cannot be had here: its row says why, and the run goes on without it."""

@@ -116,12 +116,14 @@ def kill(pids: Collection[int], number: signal.Signals = signal.SIGKILL) -> None
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Around a whole benchmark: SIGTERM cleans up like Ctrl-C; a failure is one line and an exit code."""
+    """Around a whole benchmark: Ctrl-C or SIGTERM cleans up, once; a failure is one line and an exit code."""
 
     def interrupt(_number: int, _frame: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except (LabError, OSError, subprocess.SubprocessError) as error:
@@ -130,4 +132,5 @@ def refusals() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
