@@ -95,9 +95,9 @@ def faults(_: Context, only: str = "", run: bool = True, lab: bool = True) -> No
         "every": "every N-th point alone",
         "point": "one point of one row, by its number",
         "seed": "for what is random",
-        "seconds": "how long to stress and to explore orders (60)",
+        "seconds": "how long to stress (60)",
         "json": "one JSON document instead of the table",
-        "write": "put the table into docs/torture.md",
+        "write": "put these rows into docs/torture.md",
     },
     auto_shortflags=False,
 )

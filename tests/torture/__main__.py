@@ -23,12 +23,12 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th point alone")
     parser.add_argument("--point", type=int, metavar="N", help="this point of the one row alone")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to stress, and to explore orders (60)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to stress (60)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="processes at once (as CPUs)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/torture.md")
+    parser.add_argument("--write", action="store_true", help="put these rows into docs/torture.md")
     words = parser.parse_args()
-    chosen = [name for name in suite.names() if not words.only or any(part in name for part in words.only)]
+    chosen = _chosen(words.only or [""])
     if not chosen or (words.point is not None and len(chosen) != 1):
         parser.error(f"rows are: {', '.join(suite.names())}; a --point needs one of them")
     options = suite.Options(words.every, 0, words.seed, words.seconds, words.workers, words.point)
@@ -42,11 +42,17 @@ def main() -> int:
     if words.json:
         print(json.dumps([{**outcome._asdict(), "good": outcome.good} for outcome in outcomes]))
     else:
-        print(table(outcomes))
+        print(table([outcome.cells for outcome in outcomes]))
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
     if words.write:
-        write(DOCUMENT, table(outcomes))
+        write(DOCUMENT, outcomes, suite.names())
     return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _chosen(parts: list[str]) -> list[str]:
+    """The rows that are named, or that contain what is no name."""
+    names = suite.names()
+    return [name for name in names if any(part == name if part in names else part in name for part in parts)]
 
 
 def _progress(name: str, done: int, total: int) -> None:

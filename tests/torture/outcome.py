@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,9 +77,9 @@ def summed(row: str, answers: list[tuple[int, str, dict[str, Any]]], caught: boo
     )  # fmt: skip
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """The table, in Markdown."""
-    rows = [HEAD, *(outcome.cells for outcome in outcomes)]
+def table(found: list[tuple[str, ...]]) -> str:
+    """The table of these rows, in Markdown."""
+    rows = [HEAD, *found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -89,10 +88,14 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def write(path: Path, text: str) -> None:
-    """Put the text between the two marks of a document."""
-    before = path.read_text()
-    pattern = re.compile(f"{re.escape(MARK)}.*{re.escape(MARK)}", re.DOTALL)
-    if not pattern.search(before):
-        raise SystemExit(f"{path} has no two lines {MARK}")
-    path.write_text(pattern.sub(lambda _: f"{MARK}\n\n{text}\n\n{MARK}", before))
+def write(path: Path, outcomes: list[Outcome], order: list[str]) -> None:
+    """Put the rows between the two marks of a document, where other rows stay as they are."""
+    head, old, foot = path.read_text().split(MARK)
+    rows = {cells[0]: cells for line in old.strip().splitlines()[2:] if (cells := _cells(line))}
+    rows.update((outcome.row, outcome.cells) for outcome in outcomes)
+    text = table([rows[name] for name in order if name in rows])
+    path.write_text(f"{head}{MARK}\n\n{text}\n\n{MARK}{foot}")
+
+
+def _cells(line: str) -> tuple[str, ...]:
+    return tuple(cell.strip() for cell in line.strip("|").split("|"))

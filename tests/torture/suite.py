@@ -24,6 +24,9 @@ POINT_ROWS = (
     "calls: start", "calls: restart", "failing: start", "failing: restart", "spawn window", "heir", "stress",
 )  # fmt: skip
 
+#: Seconds for the explorer of orders, which is a test of its own: `python -m tests.torture.interleave` takes more.
+ORDERS = 20.0
+
 #: What the mutant is hurt by, and how densely.
 MUTANT_ROWS = {"lines: start by cron": 20, "lines: restart": 20, "calls: start": 20}
 
@@ -111,7 +114,11 @@ def _orders(options: Options) -> Outcome:
     """The explorer of interleavings, a program of its own."""
     argv = [sys.executable, "-m", "tests.torture.interleave", "--json", "--seed", str(options.seed)]
     done = subprocess.run(
-        [*argv, "--seconds", str(options.seconds)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [*argv, "--seconds", str(min(options.seconds, ORDERS))],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"runs": 0, "violation": done.stderr[-2000:]}
     bad = int(bool(found["violation"]))
