@@ -78,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args(argv)
+    if args.write and args.quick:
+        parser.error("--write takes a whole run, since that is what the page describes: no --quick")
     with refusals():
         return _run(args)
 
@@ -101,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         print(tables.plain(shown))
     if args.write:
-        tables.publish("agent", f"{textwrap.fill(report.said(facts) + '.', 80)}\n\n{tables.markdown(shown)}")
+        tables.publish("agent", f"{textwrap.fill(report.said(facts) + '.', tables.WIDTH)}\n\n{tables.markdown(shown)}")
     return 0
 
 

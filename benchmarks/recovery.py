@@ -85,8 +85,11 @@ def page(found: dict[str, Any], run: Run, crash_s: float) -> str:
     """What goes into the docs."""
     named = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     about = f"{report.said(found)}. {found['kills']} kills each. {named}."
-    parts = [textwrap.fill(about, 80), *(tables.markdown(one) for one in report.tables(run.results(), crash_s))]
-    parts += [textwrap.fill(f"Not measured: {line}", 80) for line in report.troubles(run.results())]
+    parts = [
+        textwrap.fill(about, tables.WIDTH),
+        *(tables.markdown(one) for one in report.tables(run.results(), crash_s)),
+    ]
+    parts += [textwrap.fill(f"Not as planned: {line}", tables.WIDTH) for line in report.troubles(run.results())]
     return "\n\n".join(parts)
 
 
@@ -103,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.kills < 1:
         parser.error("--kills takes a number above 0")
+    if args.write and (args.quick or args.only):
+        parser.error("--write takes a whole run, since that is what the page describes: no --quick, no --only")
     with refusals():
         return _run(args)
 

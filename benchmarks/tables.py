@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from demo.project import REPOSITORY
+
+WIDTH = 80
+"""Columns of a page; tables may be wider."""
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
@@ -30,7 +34,7 @@ def markdown(table: Table) -> str:
     """For a page; no cell can break the table."""
     marks = ["---", *["--:"] * (len(table.head) - 1)]
     lines = [_row(table.head), "|" + "|".join(marks) + "|", *(_row(line) for line in table.rows)]
-    return "\n".join([f"**{table.title}**", "", *lines])
+    return "\n".join([textwrap.fill(f"**{table.title}**", WIDTH), "", *lines])
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
