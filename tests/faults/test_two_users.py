@@ -43,8 +43,9 @@ class Trader:
         for name in ("births.jsonl", "market.lock"):  # root's bot must not leave files that this user cannot write
             (self.project / name).touch()
         library = folder / "lib"
-        shutil.copytree(AGENT / "watchdog", library / "watchdog", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(AGENT / "watchdog", library / "watchdog")
         shutil.copytree(Path(psutil.__file__).parent, library / "psutil", ignore=shutil.ignore_patterns("tests"))
+        subprocess.run(["/usr/bin/python3", "-m", "compileall", "-q", str(library)], check=True)
         self.passwd = folder / "passwd"
         self.passwd.write_text(f"{Path('/etc/passwd').read_text()}trader:x:{UID}:{UID}::{self.home}:/bin/sh\n")
         self.passwd.chmod(0o644)
