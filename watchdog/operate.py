@@ -74,7 +74,7 @@ def operate(
             continue
         if clock.now() >= end and (verb == "check" or not observer.suspicious):
             other = wedged.holder(here)
-            who = f"PID {other.pid}" if other else "another process"
+            who = f"PID {other.pid}" if other else wedged.strangers(here) or "another process"
             raise BusyError(f"{who} is acting on {config.name}: try again in a moment")
         time.sleep(0.05)
 

@@ -69,9 +69,7 @@ def become_guard(
         if observer.relieve():
             end = time.monotonic() + SETTLE
         elif time.monotonic() > end and not observer.suspicious:
-            other = wedged.holder(here)
-            who = f"PID {other.pid}" if other else "a process that cannot be identified"
-            raise BusyError(f"{who} holds {here.guard_lock} and does not answer; looked at again by the next tick")
+            raise _locked_out(settings, here, places, journal)
         time.sleep(0.02)
     return _stay(settings, here, places, journal, lock, foreground)
 
@@ -103,6 +101,19 @@ def retire(here: instance.Instance, journal: Journal) -> int | None:
     if "guard" in procfs.cmdline(found.pid) and wedged.end(found, journal):
         return found.pid
     raise BusyError(f"PID {found.pid} holds {here.guard_lock} and does not leave")
+
+
+def _locked_out(settings: config.Config, here: instance.Instance, places: Paths, journal: Journal) -> BusyError:
+    """What to say of the silent holder of the guard's lock. A stranger is told by mail: nobody is on watch then."""
+    from . import outbox, wedged
+
+    foreign, other = wedged.strangers(here), wedged.holder(here)
+    who = foreign or (f"PID {other.pid}" if other else "a process that cannot be identified")
+    text = f"{who} holds {here.guard_lock} and does not answer"
+    if foreign:
+        text += ": no guard is on watch until it lets go"
+        outbox.Outbox(settings, places, journal).alert_seldom(text)
+    return BusyError(f"{text}; looked at again by the next tick")
 
 
 def _acquire(here: instance.Instance) -> int | None:

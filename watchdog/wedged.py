@@ -70,6 +70,14 @@ def holder(instance: Instance) -> Identity | None:
     return None
 
 
+def strangers(instance: Instance) -> str | None:
+    """Who has the guard's lock and is none of this agent's, in words; None where it is one, or nobody."""
+    pids = [pid for pid in locks.holders(instance.guard_lock) if pid != os.getpid()]
+    if not pids or any(argv.is_agent(procfs.cmdline(pid)) for pid in pids):
+        return None
+    return ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids)
+
+
 def end(found: Identity, journal: Journal) -> bool:
     """Kill that very process; true when it is gone. TERM would be of no use to a stopped or deadlocked one."""
     pidfd = ladder.open_pidfd(found)

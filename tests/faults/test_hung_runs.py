@@ -48,5 +48,5 @@ def test_a_stranger_that_holds_the_guards_lock_is_reported_and_never_ended(world
     lose_patience(world)
     for verb in ("check", "guard"):
         done = world.verb(verb)
-        assert done.code == 75 and done.err.count("\n") == 1, done
+        assert done.code == 75 and done.err.count("\n") == 1 and f"PID {stranger.pid} (flock" in done.err, done
     assert stranger.poll() is None and world.bots() == [pid]
