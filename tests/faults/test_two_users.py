@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from demo.mail_sink import MailSink
 from tests.faults.watched import WatchedWorld
 from tests.process import oracle
 from tests.process.world import AGENT, REPOSITORY
@@ -163,6 +164,33 @@ def test_a_user_who_is_not_in_the_password_database_is_exit_78(trader: Trader) -
         done = trader.verb(verb, known=False)
         assert done.returncode == 78 and done.stderr.count("\n") == 1 and str(UID) in done.stderr, done
     assert trader.bots() == []
+
+
+@pytest.mark.fault("F79")
+@pytest.mark.promise(3)
+def test_a_user_who_vanishes_under_a_live_guard_means_no_start_until_they_are_back(trader: Trader) -> None:
+    """As when an account is removed, or the directory service that knows it is down."""
+    with MailSink() as sink:
+        trader.environment.update(
+            SMTP_SERVER=sink.host,
+            SMTP_PORT=str(sink.port),
+            ALERT_EMAIL_FROM="a@b.example",
+            ALERT_EMAIL_TO="a@b.example",
+        )
+        assert trader.verb("guard").returncode == 0
+        (pid,) = oracle.until(trader.bots, "the bot runs")  # type: ignore[misc]
+        sink.wait_for()
+        known = trader.passwd.read_text()
+        trader.passwd.write_text("".join(line for line in known.splitlines(True) if not line.startswith("trader:")))
+        os.kill(pid, 9)
+        (events,) = trader.home.glob(".local/state/dca-watchdog/*/events.jsonl")
+        oracle.until(lambda: f"uid {UID} is not in the password database" in events.read_text(), "it says why")
+        assert trader.bots() == []
+        trader.passwd.write_text(known)
+        oracle.until(trader.bots, "the bot is back")
+        sink.wait_for(lambda mail: f"uid {UID} is not in the password database" in mail.text, timeout=20)
+        assert "Traceback" not in events.read_text()
+        assert len(trader.bots()) == 1
 
 
 @pytest.mark.fault("F28")
