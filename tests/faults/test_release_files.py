@@ -38,6 +38,10 @@ def removed(release: Path) -> None:
     release.rename(release.with_name("before"))
 
 
+def senders(world: World) -> list[int]:
+    return [pid for pid in oracle.related(f"{world.folder}/") if b"send" in oracle.read(pid, "cmdline").split(b"\0")]
+
+
 @pytest.mark.fault("F76")
 @pytest.mark.promise(2)
 @pytest.mark.promise(6)
@@ -55,6 +59,7 @@ def test_a_guard_whose_files_change_goes_on_and_the_healthy_bot_is_left_alone(
     second = world.until_bot(other_than=first)
     if change is not swapped:
         world.until_event("restarted", 2)
+        oracle.until(lambda: world.outbox() and not senders(world), "the alert waits, no sender could start")
         shutil.rmtree(release, ignore_errors=True)
         release.with_name("before").rename(release)
     assert world.ok("check", "--json").json["pid"] == second
