@@ -70,4 +70,7 @@ def _report(outcome: Outcome, answers: list[Answer], verbose: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("torture: interrupted")

@@ -6,11 +6,11 @@ the agent that it tortures.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,4 +52,5 @@ def _own_home(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.suppress(KeyboardInterrupt):  # the parent says so
+        main()
