@@ -24,10 +24,7 @@ def program(argv: list[str]) -> Program:
     rest = list(reversed(argv[1:]))
     more = True
     while more and rest and rest[-1].startswith("-") and rest[-1] != "-":
-        word = rest.pop()
-        if word == "--":
-            break
-        found = _cluster(word[1:], rest)
+        found = _cluster(rest.pop()[1:], rest)
         if isinstance(found, Program):
             return found
         more = found
@@ -44,7 +41,8 @@ def is_agent(argv: list[str]) -> bool:
 def _cluster(letters: str, rest: list[str]) -> Program | bool:
     """Read one word of options such as ``uB``, ``Wignore`` or ``um``, and its value from ``rest``, last word first.
 
-    True when more options may follow, False at a stray ``-`` at the end, where CPython complains and goes on.
+    True when more options may follow, False after ``--`` and after a stray ``-`` as in ``-u-``, of which CPython
+    complains and goes on.
     """
     for index, letter in enumerate(letters):
         tail = letters[index + 1 :]
