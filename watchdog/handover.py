@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any
 
-from . import clock, control, identity, instance, launch, paths, snapshot, wish
+from . import clock, control, identity, instance, launch, login, paths, snapshot, wish
 from .config import Config
 from .errors import BusyError, WatchdogError
 from .instance import Instance
@@ -39,8 +39,8 @@ def take_over(settings: Config, here: Instance) -> bool:
     }
     for _ in range(TRIES):
         before = control.ping(here.control_socket)
-        if before is None:
-            return False
+        if before is None or (login.within(before.get("pid", 0)) and not login.within("self")):
+            return False  # nobody there; or one that ends with somebody's log-in, as we do not
         asked = clock.now()
         try:
             answer = control.ask(here.control_socket, request, LIMIT)

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import os
 
-_CGROUP = "/proc/self/cgroup"
+_CGROUP = "/proc/{pid}/cgroup"
 _ASK = ("loginctl", "show-session", "--property=KillUserProcesses", "--property=KillExcludeUsers")
 
 
 def takes_all() -> bool:
     """True when whatever we start ends with this log-in. False, too, where it cannot be told. Takes 2 s at most."""
-    try:
-        with open(_CGROUP, encoding="utf-8", errors="replace") as file:
-            if not any(line.rstrip().endswith(".scope") and "/session-" in line for line in file):
-                return False
-    except OSError:
+    if not within("self"):
         return False
     found = _settings()
     return found.get("KillUserProcesses") == "yes" and _name() not in found.get("KillExcludeUsers", "").split()
+
+
+def within(pid: int | str) -> bool:
+    """True for a process in the scope of a log-in (cgroups(7)); false, too, where that cannot be read."""
+    try:
+        with open(_CGROUP.format(pid=pid), encoding="utf-8", errors="replace") as file:
+            return any(line.rstrip().endswith(".scope") and "/session-" in line for line in file)
+    except OSError:
+        return False
 
 
 def _settings() -> dict[str, str]:

@@ -39,3 +39,4 @@ def test_a_log_in_takes_the_bot_with_it_where_logind_says_so(
         tool.write_text(f"#!/bin/sh\ncat <<'END'\n{said}END\n")
         tool.chmod(0o755)
     assert login.takes_all() is taken
+    assert login.within(1) is (cgroup == SCOPE)
