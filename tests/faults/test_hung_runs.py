@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from demo.mail_sink import MailSink
 from tests.faults.watched import WatchedWorld
 from tests.process import oracle
 from tests.process.world import AGENT, World
@@ -40,13 +41,17 @@ def test_a_hung_pass_is_named_and_once_its_time_is_up_replaced_by_the_next_tick(
 
 @pytest.mark.fault("F23")
 @pytest.mark.promise(3)
-def test_a_stranger_that_holds_the_guards_lock_is_reported_and_never_ended(world: World) -> None:
+def test_a_stranger_that_holds_the_guards_lock_is_named_told_once_and_never_ended(
+    world: WatchedWorld, sink: MailSink
+) -> None:
     pid = world.ok("check", "--json").json["pid"]
     lock = world.instance / "guard.lock"
     stranger = world.spawn(["flock", "-x", str(lock), "sleep", "3600"])
     oracle.until(lambda: oracle.lock_holders(lock), "the stranger has the lock")
     lose_patience(world)
-    for verb in ("check", "guard"):
+    for verb in ("check", "guard", "guard"):
         done = world.verb(verb)
-        assert done.code == 75 and done.err.count("\n") == 1 and f"PID {stranger.pid} (flock" in done.err, done
+        assert done.code == 75 and str(stranger.pid) in done.err and done.err.count("\n") == 1, done
+    sink.wait_for(lambda mail: "error" in mail.subject and str(stranger.pid) in mail.text)
+    assert len([mail for mail in sink.mails if "error" in mail.subject]) == 1
     assert stranger.poll() is None and world.bots() == [pid]
