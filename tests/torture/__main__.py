@@ -73,4 +73,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("torture: interrupted")
+        print("torture: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -39,10 +39,13 @@ class Outcome(NamedTuple):
     @property
     def result(self) -> str:
         """In words."""
+        return f"{self._word}; {self.remark}" if self.remark else self._word
+
+    @property
+    def _word(self) -> str:
         if self.caught:
             return "caught" if self.good else "NOT CAUGHT"
-        word = "ok" if self.good else "FAILED" if self._bites else f"FAILED: only {self.struck} of {self.total} struck"
-        return f"{word}; {self.remark}" if self.remark else word
+        return "ok" if self.good else "FAILED" if self._bites else f"FAILED: only {self.struck} of {self.total} struck"
 
     @property
     def cells(self) -> tuple[str, ...]:

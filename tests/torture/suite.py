@@ -28,7 +28,7 @@ POINT_ROWS = (
 ORDERS = 20.0
 
 #: What the mutant is hurt by, and how densely.
-MUTANT_ROWS = {"lines: start by cron": 20, "lines: restart": 20, "calls: start": 20}
+MUTANT_ROWS = {"lines: start by cron": 20, "lines: restart": 20, "calls: start": 8}
 
 MUTANT = '''
 
@@ -93,10 +93,14 @@ def _hurt(
 
 def _mutant(options: Options, tell: Tell) -> tuple[Outcome, list[pool.Answer]]:
     answers: list[pool.Answer] = []
+    caught = []
     with mutant() as agent, pool.workers(options.workers, agent) as team:
         for name, every in MUTANT_ROWS.items():
-            answers += _hurt(team, name, options._replace(point=None), every, tell)[1]
-    return summed("mutant", answers, caught=True), answers
+            outcome, more = _hurt(team, name, options._replace(point=None), every, tell)
+            answers += more
+            found = sum(bool(verdict["doubles"]) for _, _, verdict in more)
+            caught.append(f"{name}, {found} of {outcome.points}")
+    return summed("mutant", answers, caught=True)._replace(remark="; ".join(caught)), answers
 
 
 @contextmanager
