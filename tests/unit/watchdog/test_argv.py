@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY, interpreters, version_of
-from watchdog.argv import Program, program
+from watchdog.argv import Program, is_agent, program
 
 PROBE = """\
 # the first line, which -x skips
@@ -157,6 +157,18 @@ def test_every_supported_interpreter_agrees_on_the_usual_ways_to_start_a_bot(int
 )
 def test_the_program_on_a_line(line: str, expected: tuple[str, str]) -> None:
     assert program(line.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "agent"),
+    [
+        ("python -m watchdog guard", True), ("python -um watchdog guard", True), ("python -m other.watchdog", False),
+        ("python /opt/dca/current/bin/watchdog guard", True), ("python watchdog guard", True),
+        ("python -m bin/watchdog", False), ("python /opt/watchdog/other.py", False), ("python -c watchdog", False),
+    ],
+)  # fmt: skip
+def test_the_agents_own_processes(line: str, agent: bool) -> None:
+    assert is_agent(line.split()) is agent
 
 
 @PROPERTY

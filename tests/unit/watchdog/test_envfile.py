@@ -128,3 +128,17 @@ def test_a_byte_order_mark_does_not_pass_as_part_of_a_name(tmp_path: Path) -> No
     path.write_bytes(b"\xef\xbb\xbfK=v\r\nL=w\r\n")
     with pytest.raises(ConfigError, match="line 1"):
         envfile.read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"), [(PermissionError(13, "no"), "run this as"), (OSError(2, "no"), "check the path")]
+)
+def test_a_file_that_cannot_be_read_comes_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, hint: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(ConfigError, match=hint):
+        envfile.read("/opt/dcaTrader/bot.env")

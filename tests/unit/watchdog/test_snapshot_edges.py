@@ -40,7 +40,8 @@ def test_which_bot_a_state_file_may_name(tmp_path: Path, bot: list[Any], good: b
             loaded(tmp_path, bot=bot)
 
 
-def test_parts_of_the_last_end_that_are_of_another_kind_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [[1], 5, None])
+def test_parts_of_the_last_end_that_are_of_another_kind_are_left_out(tmp_path: Path, lines: Any) -> None:
     wrong = {
         "time": "t",
         "text": "ended",
@@ -59,9 +60,3 @@ def test_parts_of_the_last_end_that_are_of_another_kind_are_left_out(tmp_path: P
 
 def test_no_failures_may_be_written_as_null(tmp_path: Path) -> None:
     assert loaded(tmp_path, memory={"phase": "down", "failures": None}).memory.failures == ()
-
-
-def test_the_folder_may_be_there_already(tmp_path: Path) -> None:
-    snapshot.save(str(tmp_path / "state" / "state.json"), Snapshot())
-    snapshot.save(str(tmp_path / "state" / "state.json"), Snapshot())
-    assert snapshot.load(str(tmp_path / "state" / "state.json")) == Snapshot()
