@@ -19,7 +19,7 @@ import os, signal, sys
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR2})
-os.umask(0o777)
+os.umask(0o077)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
