@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,22 +84,30 @@ def _run(tests: list[marks.Test], lab: bool) -> page.Results:
 
 
 def _pytest(arguments: list[str]) -> page.Results:
-    """One run: on a terminal it shows how far it is, elsewhere only what fails."""
+    """One run: on a terminal it shows how far it is, elsewhere only what fails.
+
+    Ctrl-C reaches pytest too, which ends its bots and hosts; we wait for that.
+    """
+    shown = sys.stdout.isatty()
+    interrupts: list[int] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         report = Path(folder, "report.xml")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *arguments, f"--junitxml={report}"],
-            cwd=ROOT,
-            check=False,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=None if sys.stdout.isatty() else subprocess.PIPE,
-            stderr=None if sys.stdout.isatty() else subprocess.STDOUT,
-        )
-        if done.returncode not in (0, 5) and done.stdout:
-            print(done.stdout)
-        if done.returncode not in FINISHED or not report.exists():
-            sys.exit(done.returncode or 1)
+        argv = [sys.executable, "-m", "pytest", "-q", *arguments, f"--junitxml={report}"]
+        output, errors = (None, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
+        before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+        try:
+            process = subprocess.Popen(
+                argv, cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+            )
+            heard, _ = process.communicate()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if interrupts:
+            sys.exit(130)
+        if process.returncode not in (0, 5) and heard:
+            print(heard)
+        if process.returncode not in FINISHED or not report.exists():
+            sys.exit(process.returncode or 1)
         return _read(report)
 
 
