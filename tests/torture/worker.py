@@ -52,5 +52,5 @@ def _own_home(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):  # the parent says so
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # the parent is interrupted, or gone
         main()
