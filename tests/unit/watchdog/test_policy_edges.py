@@ -167,3 +167,43 @@ def test_the_budget_is_ten_mails_about_restarts_in_six_hours(mails: int, untold:
     assert changed.told_at == ((*lately, NOW) if told else lately)
     assert changed.untold == untold
     assert ["2 restarts before this one were not told" in text for text in alerts(actions)] == [True] * told
+
+
+def only(actions: tuple[Action, ...], kind: type) -> list[Any]:
+    """The actions of a kind, whole."""
+    return [action for action in actions if isinstance(action, kind)]
+
+
+def test_what_is_said_of_a_start_a_proof_and_a_stop() -> None:
+    spawned, actions = policy.step(Memory(down_since=NOW - 4), policy.Spawned(7, operator=False), NOW)
+    assert actions == (Note("spawned", "bot started: PID 7, not verified yet", "info"),)
+    assert (spawned.restarts, spawned.outage, spawned.running_since) == (1, 4.0, None)
+    asked, _ = policy.step(Memory(down_since=NOW - 4), policy.Spawned(7, operator=True), NOW)
+    first, _ = policy.step(Memory(), policy.Spawned(7, operator=False), NOW)
+    assert (asked.restarts, first.restarts, first.outage) == (0, 0, None)
+    _, actions = policy.step(spawned._replace(reason="was killed by SIGKILL"), policy.Verified(7, False), NOW)
+    text = "bot is running again: PID 7, down for 4.0 s; before that it was killed by SIGKILL"
+    assert actions == (Note("restarted", text, "ok"), Alert("restarted", text))
+    _, actions = policy.step(first, policy.Verified(7, False), NOW)
+    assert alerts(actions) == ["bot was not running and has been started: PID 7"]
+    _, actions = policy.step(spawned, policy.Verified(7, True), NOW)
+    assert actions == (Note("started", "bot is running: PID 7, as asked", "ok"),)
+    _, actions = policy.step(spawned, policy.Stopped(restarting=False), NOW)
+    assert actions == (Note("stopped", "bot stopped, as asked", "ok"),)
+
+
+def test_a_failure_exactly_an_hour_old_is_forgotten_and_the_end_of_a_loop_makes_failures_news_again() -> None:
+    loop = Memory(
+        phase=State.RUNNING, running_since=NOW - 600, attempt=3, breaker=True, failure_told=True,
+        failures=(NOW - 3600, NOW - 3599),
+    )  # fmt: skip
+    calm, actions = policy.step(loop, policy.Tick(), NOW)
+    assert calm.failures == (NOW - 3599,) and not calm.breaker and not calm.failure_told and calm.attempt == 0
+    assert [note.kind for note in only(actions, Note)] == ["recovered"] and len(alerts(actions)) == 1
+
+
+def test_a_reboot_moves_every_moment_the_same_way() -> None:
+    memory = Memory(failures=(10.0, 20.0), told_at=(30.0,), next_start=40.0, running_since=50.0, down_since=60.0)
+    moved = policy.shifted(memory, -5.0)
+    assert (moved.failures, moved.told_at) == ((5.0, 15.0), (25.0,))
+    assert (moved.next_start, moved.running_since, moved.down_since) == (35.0, 45.0, 55.0)

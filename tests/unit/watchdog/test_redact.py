@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.watchdog.parts import PROPERTY
-from watchdog.redact import GONE, redact
+from tests.unit.watchdog.parts import PROPERTY, settings_for
+from watchdog.redact import GONE, redact, secrets
 
 SECRET = "Zq7-hunter2"
 LONG = "kV9bX2mQ8rT4wY6zA1cD3eF5gH7jK0lM"
@@ -143,3 +144,12 @@ def test_a_hostile_line_does_not_keep_the_guard_busy(word: str) -> None:
     before = time.process_time()
     redact((word * 1500)[:1500])
     assert time.process_time() - before < 0.3
+
+
+@pytest.mark.promise(7)
+def test_what_counts_as_a_secret_of_the_bot(project: Path) -> None:
+    (project / ".env").write_text("API_KEY=abc\nPAIR=BTCUSD\nSeed=words of mine\nEMPTY_TOKEN=\n")
+    base = settings_for(project, smtp={"SMTP_PASSWORD": "hunter2", "SMTP_USERNAME": "me"})
+    assert secrets(base) == ("hunter2",)
+    assert set(secrets(base._replace(app_env_file=str(project / ".env")))) == {"hunter2", "abc", "words of mine"}
+    assert secrets(base._replace(app_env_file=str(project / "none"), smtp={})) == ()

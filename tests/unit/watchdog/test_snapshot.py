@@ -184,6 +184,12 @@ def test_a_damaged_last_end_is_left_out(path: str, virtual_clock: VirtualClock, 
     assert found.last_exit is None and found.memory.attempt == 2
 
 
+@pytest.mark.parametrize(("said", "kept"), [("one", []), (None, []), ([1, "two", None], ["two"])])
+def test_last_lines_are_lines(path: str, virtual_clock: VirtualClock, said: Any, kept: list[str]) -> None:
+    found = snapshot.load(written(path, document(last_exit={**END, "last_lines": said})))
+    assert found.last_exit == {**END, "last_lines": kept}
+
+
 @pytest.mark.fault("F74")
 @pytest.mark.parametrize("pid", [0, 1, -1, True, 1 << 31, 12.0, "12"])
 def test_a_bot_whose_number_no_kernel_gives_out_is_refused(path: str, virtual_clock: VirtualClock, pid: Any) -> None:
