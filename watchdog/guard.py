@@ -143,9 +143,10 @@ class Guard:
         if signals in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(signals, 512)
-            self.outbox.reap()
         if not self._leaving and any(descriptor in self.engine.descriptors() for descriptor in ready):
-            self.engine.advance()  # a death comes before every request
+            self.engine.advance()  # a death comes before every request and every mail
+        if signals in ready:
+            self.outbox.reap()
         for descriptor in ready:
             if self.server and descriptor in server:
                 self.server.handle(descriptor)

@@ -14,6 +14,8 @@ from .instance import Instance
 BOT_OUT = "bot.out"
 OUT_LIMIT = 10_000_000
 
+_SIGNALS = [int(number) for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
+
 
 def start(config: Config, instance: Instance, lock: int, out: int, notify: bool) -> int:
     """Spawn the bot with the lock inherited; returns its PID. Raises OSError when the kernel will not.
@@ -44,7 +46,7 @@ def start(config: Config, instance: Instance, lock: int, out: int, notify: bool)
             file_actions=actions,
             setsid=True,
             setsigmask=(),
-            setsigdef=[number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)],
+            setsigdef=_SIGNALS,
         )
     finally:
         os.set_inheritable(lock, False)
