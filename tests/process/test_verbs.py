@@ -73,6 +73,7 @@ def test_status_of_a_running_bot_names_its_process(world: World) -> None:
     found = done.json
     assert (found["state"], found["desired"], found["pid"]) == ("running", "run", pid)
     assert found["pid_file"]["pid"] == pid
+    assert found["guard"].pop("since").endswith("Z")
     assert found["guard"] == {"pid": guard, "answers": True, "version": found["version"]}
     assert found["memory_bytes"] > 1_000_000 and found["cpu_percent"] >= 0
     assert 0 <= found["uptime_s"] < 60

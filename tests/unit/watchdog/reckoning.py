@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watchdog import policy
 from watchdog.policy import Action, Alert, Event, Memory, Start
-from watchdog.states import HOLD_CODES
+from watchdog.states import HOLD_CODES, State
 
 DELAYS = (0, 1, 2, 5, 10, 20, 40, 80, 160, 300)
 HEALTHY, HOUR, SIX_HOURS = 600.0, 3600.0, 6 * 3600.0
@@ -23,7 +23,7 @@ class Reckoning:
     def see(self, before: Memory, event: Event, now: float, memory: Memory, actions: tuple[Action, ...]) -> None:
         """One step of the policy. Raises AssertionError where it is not as designed."""
         alerts = [action for action in actions if isinstance(action, Alert)]
-        over = self._lived(event, now)
+        over = self._lived(before, event, now)
         opened = False
         if isinstance(event, (policy.Asked, policy.Stopped)):
             self.__init__()  # type: ignore[misc]
@@ -43,10 +43,12 @@ class Reckoning:
         self.mails = [at + by for at in self.mails]
         self.healthy_since = None
 
-    def _lived(self, event: Event, now: float) -> bool:
+    def _lived(self, before: Memory, event: Event, now: float) -> bool:
         """Six hundred healthy seconds begin the ladder anew, and end a crash loop whose failures are old."""
         if isinstance(event, policy.Verified):
             self.healthy_since = now
+        elif isinstance(event, policy.Adopted) and event.known and before.phase is State.STUCK:
+            self.healthy_since = None  # SIGKILL is on its way to it
         elif isinstance(event, policy.Adopted):
             self.healthy_since = now - event.uptime
         elif not isinstance(event, (policy.Tick, policy.Duplicate)):
