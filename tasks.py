@@ -39,7 +39,8 @@ def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> Non
     local = [f"tests/{folder}" for folder in folders if folder != "lab"] + ["--ignore=tests/lab"]
     parts: list[list[str]] = []
     if folders != ["lab"]:
-        parts.append([*local, *chosen, "-m", "not serial", "--numprocesses=auto", "--dist=worksteal"])
+        workers = (os.cpu_count() or 2) + 1  # many tests wait for processes, and one works meanwhile
+        parts.append([*local, *chosen, "-m", "not serial", f"--numprocesses={workers}", "--dist=worksteal"])
         parts.append([*local, *chosen, "-m", "serial"])
     refused = None
     if "lab" in folders or (lab and not only):
