@@ -7,43 +7,11 @@ an empty value counts as not set.
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 from typing import NamedTuple
 
-from . import envfile
 from .errors import ConfigError
-
-SETTINGS = {
-    "WATCHDOG_NAME": "",
-    "WATCHDOG_APP_DIR": ".",
-    "WATCHDOG_APP_SCRIPT": "src/main_app.py",
-    "WATCHDOG_APP_PYTHON": "",
-    "WATCHDOG_APP_ARGS": "",
-    "WATCHDOG_APP_LOG": "",
-    "WATCHDOG_APP_ENV_FILE": "",
-    "WATCHDOG_PID_FILE": "main_app.pid",
-    "WATCHDOG_LOG_DIR": "logs",
-    "WATCHDOG_STATE_DIR": "",
-    "WATCHDOG_START_GRACE": "3",
-    "WATCHDOG_STOP_GRACE": "20",
-    "WATCHDOG_ALLOW_ROOT": "",
-}
-SMTP = (
-    "SMTP_SERVER",
-    "SMTP_PORT",
-    "SMTP_USERNAME",
-    "SMTP_PASSWORD",
-    "ALERT_EMAIL_FROM",
-    "ALERT_EMAIL_TO",
-    "SMTP_SECURITY",
-    "SMTP_CA_FILE",
-)
-FOREIGN = frozenset({"WATCHDOG_USEC", "WATCHDOG_PID"})
-"""systemd sets these two in services of its own (sd_watchdog_enabled(3)); they are not ours and no mistake."""
-
-HANDED_ON = frozenset({"WATCHDOG_LOCK_FD", "WATCHDOG_INSTANCE"})
-"""What the bot gets from us, and so what anything started by the bot may carry."""
+from .settings import SMTP, expand, gather, locate_app_dir, locate_script
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -102,7 +70,7 @@ def load(environ: dict[str, str], files: list[str], door: str | None = None) -> 
         raise ConfigError(f"WATCHDOG_APP_DIR: no directory {app_dir}{_from(origin, 'WATCHDOG_APP_DIR')}")
 
     def path(key: str) -> str:
-        return os.path.normpath(os.path.join(app_dir, _expand(values[key])))
+        return os.path.normpath(os.path.join(app_dir, expand(values[key])))
 
     def optional(key: str) -> str | None:
         return path(key) if values[key] else None
@@ -132,35 +100,6 @@ def load(environ: dict[str, str], files: list[str], door: str | None = None) -> 
     )
 
 
-def gather(environ: dict[str, str], files: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The raw values in force and where each came from. Raises ConfigError for a name nobody knows."""
-    values = {**SETTINGS, **dict.fromkeys(SMTP, "")}
-    origin: dict[str, str] = {}
-    sources = [("the environment", {k: v for k, v in environ.items() if k.startswith("WATCHDOG_") or k in SMTP})]
-    sources += [(file, envfile.read(file)) for file in files]
-    for where, found in sources:
-        for key, value in found.items():
-            if key in FOREIGN or key in HANDED_ON:
-                continue
-            if key not in values:
-                raise ConfigError(f"unknown setting {key} in {where}{_suggestion(key, list(values))}")
-            if value.strip() or where != "the environment":
-                kept = value if key in SMTP else value.strip()
-                values[key] = kept if value.strip() else SETTINGS.get(key, "")
-                origin[key] = where
-    return values, origin
-
-
-def locate_app_dir(values: dict[str, str]) -> str:
-    """The bot's project root, absolute, symbolic links kept."""
-    return os.path.abspath(_expand(values["WATCHDOG_APP_DIR"]))
-
-
-def locate_script(values: dict[str, str], app_dir: str) -> str:
-    """The bot's script, absolute, symbolic links kept."""
-    return os.path.normpath(os.path.join(app_dir, _expand(values["WATCHDOG_APP_SCRIPT"])))
-
-
 def split_args(text: str, origin: dict[str, str]) -> tuple[str, ...]:
     """Split like a shell. shlex is imported only where there is something to split."""
     if not text:
@@ -180,13 +119,6 @@ def quote_args(args: tuple[str, ...]) -> str:
     import shlex
 
     return shlex.join(args)
-
-
-def _expand(path: str) -> str:
-    """``~`` by the password database, since cron and sudo do not agree about HOME."""
-    if path == "~" or path.startswith("~/"):
-        return pwd.getpwuid(os.getuid()).pw_dir + path[1:]
-    return path
 
 
 def _name(values: dict[str, str], app_dir: str, origin: dict[str, str]) -> str:
@@ -230,10 +162,3 @@ def _flag(values: dict[str, str], key: str, origin: dict[str, str]) -> bool:
 
 def _from(origin: dict[str, str], key: str) -> str:
     return f" (set in {origin[key]})" if key in origin else f" (the default; set {key})"
-
-
-def _suggestion(key: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else "; remove it"

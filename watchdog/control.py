@@ -11,10 +11,9 @@ import errno
 import json
 import os
 import socket
-import struct
 from typing import Any, Callable
 
-from . import clock
+from . import address, clock
 
 ANSWER_WITHIN = 2.0
 """Seconds within which a healthy guard says that it has heard; the outcome itself may take longer."""
@@ -37,10 +36,10 @@ def ask(path: str, request: dict[str, Any], limit: float, hear: float = ANSWER_W
         try:
             connection.settimeout(min(hear, limit))
             try:
-                _through(path, connection.connect)
+                address.through(path, connection.connect)
             except OSError:
-                connection.connect(_spare(path))
-            if not _trusted(connection):
+                connection.connect(address.spare(path))
+            if not address.trusted(connection):
                 return None
             connection.sendall(json.dumps(request).encode() + b"\n")
             answer = lines.next(clock.now() + min(hear, limit))
@@ -103,7 +102,7 @@ class Server:
         try:
             self._listener, self._inode = _bind(path)
         except OSError:
-            self._listener = _listener(_spare(path))
+            self._listener = _listener(address.spare(path))
 
     def settle(self) -> None:
         """See that our socket is where clients look first, as far as the disk lets us; clients are kept."""
@@ -167,7 +166,7 @@ class Server:
                     self._drop(descriptor)
             return
         connection.setblocking(False)
-        if not _trusted(connection):
+        if not address.trusted(connection):
             connection.close()
             return
         if len(self._clients) >= _CLIENTS:
@@ -205,15 +204,6 @@ class Server:
             connection.close()
 
 
-def _through(path: str, call: Callable[[str], None]) -> None:
-    """bind or connect by a short name for a long path."""
-    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        call(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-    finally:
-        os.close(folder)
-
-
 def _bind(path: str) -> tuple[socket.socket, int]:
     """A listener at ``path`` and its inode. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
@@ -227,30 +217,15 @@ def _bind(path: str) -> tuple[socket.socket, int]:
         raise
 
 
-def _listener(address: str) -> socket.socket:
+def _listener(name: str) -> socket.socket:
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        if address.startswith("\0"):
-            found.bind(address)
+        if name.startswith("\0"):
+            found.bind(name)
         else:
-            _through(address, found.bind)
+            address.through(name, found.bind)
         found.listen(_CLIENTS)
     except OSError:
         found.close()
         raise
     return found
-
-
-def _spare(path: str) -> str:
-    """An abstract address (unix(7)) for disks on which no socket can be made. It needs none, and has no permissions:
-    both sides look at the other's uid anyway.
-    """
-    return f"\0dca-watchdog/{os.geteuid()}/{os.path.basename(os.path.dirname(path))}"[:100]
-
-
-def _trusted(connection: socket.socket) -> bool:
-    try:
-        _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    except OSError:
-        return False
-    return uid in (0, os.geteuid())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -85,6 +86,7 @@ class Guard:
         if ready is not None:
             os.close(ready)
         self.journal.say("debug", f"guard is on watch: PID {os.getpid()}, version {__version__}")
+        gc.freeze()  # what was loaded stays: no collection in a restart goes through all of it
         self._armoured(self.engine.begin if self._before is None else self._resume, read)
         while not self._leaving:
             self._armoured(self.engine.advance, read)

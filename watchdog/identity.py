@@ -66,8 +66,12 @@ def look(config: Config, instance: Instance, known: Identity | None) -> Sighting
     """Scan the process table for the bot. ``known`` is the bot that was recorded last."""
     matched: list[Identity] = []
     unknown: str | None = None
+    mine, stem = os.getpid(), _stem(config)
     for pid in procfs.pids():
-        verdict = _verdict(pid, config, instance, known, holder=False)
+        command = procfs.command(pid)
+        if not (stem in command or _other_title(command) or (known and pid == known.pid)) or pid == mine:
+            continue
+        verdict = _verdict(pid, command, config, instance, known, holder=False)
         if verdict == "bot":
             found = identify(pid, _ours(pid, instance))
             if found:
@@ -87,7 +91,8 @@ def among(pids: list[int], config: Config, instance: Instance, known: Identity |
     """The bot among the holders of its lock: as recorded, by argv or marker, or as the PID file says."""
     if known and known.pid in pids and known.alive():
         return known
-    matched = [pid for pid in pids if _verdict(pid, config, instance, known, holder=True) == "bot"]
+    others = [(pid, procfs.command(pid)) for pid in pids if pid != os.getpid()]
+    matched = [pid for pid, command in others if _verdict(pid, command, config, instance, known, holder=True) == "bot"]
     named = read_pid_file(config.pid_file)
     if not matched and named in pids and named != os.getpid():
         matched = [named]
@@ -138,19 +143,20 @@ def _heads(matched: list[Identity], known: Identity | None) -> list[Identity]:
     return heads
 
 
-def _verdict(pid: int, config: Config, instance: Instance, known: Identity | None, holder: bool) -> str | None:
+def _stem(config: Config) -> bytes:
+    """What the argument vector of every bot contains, be the script named as a file or as a module."""
+    return os.fsencode(os.path.splitext(os.path.basename(config.script))[0])
+
+
+def _verdict(
+    pid: int, command: bytes, config: Config, instance: Instance, known: Identity | None, holder: bool
+) -> str | None:
     """``bot``, None for a stranger, or a sentence about why it cannot be told.
 
     The marker in the environment counts for holders of the lock, and for a process that has rewritten its title; a
     helper that the bot once started carries it too.
     """
-    if pid == os.getpid():
-        return None
-    command = procfs.command(pid)
-    stem = os.path.splitext(os.path.basename(config.script))[0]
-    suspicious = os.fsencode(stem) in command
-    if not (suspicious or holder or _other_title(command) or (known and pid == known.pid)):
-        return None
+    suspicious = _stem(config) in command
     owner = procfs.owner(pid)
     if owner is None:
         return None

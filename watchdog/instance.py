@@ -68,7 +68,7 @@ def locate(script: str) -> Instance:
         heir_lock=inside("heir.lock"),
         desired=inside("desired"),
         maintenance=inside("maintenance"),
-        control_socket=inside("control.sock"),
+        control_socket=inside(pidfile.CONTROL_SOCKET),
         notify_socket=inside("notify.sock"),
         script_record=inside("script"),
     )

@@ -16,7 +16,6 @@ place depends on nothing but the user and the real path of the bot's script, so 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pwd
@@ -32,6 +31,7 @@ BASE = ".local/state/dca-watchdog"
 """Where the instance directories lie, below the home directory that the password database names."""
 
 BOT_LOCK = "bot.lock"
+CONTROL_SOCKET = "control.sock"
 VOUCHER = "adopted"
 LOCK_FD = "WATCHDOG_LOCK_FD"
 PID_FILE = "WATCHDOG_PID_FILE"
@@ -66,8 +66,10 @@ def write_pid_file(path: str, pid: int) -> None:
             os.close(descriptor)
         os.rename(temporary, path)
     except OSError:
-        with contextlib.suppress(OSError):
+        try:
             os.unlink(temporary)
+        except OSError:
+            pass
         raise
 
 
@@ -102,7 +104,7 @@ def create_pid_file(path: str | None = None) -> str:
 def remove_pid_file(path: str | None = None) -> bool:
     """Remove the PID file if it names this very process; tells whether it did. Never raises OSError."""
     target = _target(path, _script())
-    with contextlib.suppress(OSError, ValueError):
+    try:
         descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             mine = int(os.read(descriptor, 32)) == os.getpid()
@@ -111,6 +113,8 @@ def remove_pid_file(path: str | None = None) -> bool:
         if mine:
             os.unlink(target)
             return True
+    except (OSError, ValueError):
+        pass
     return False
 
 
@@ -144,11 +148,13 @@ def _inherited(script: str) -> bool:
             folders.append(os.path.join(os.path.dirname(folders[0]), os.path.basename(os.environ[INSTANCE])))
         ours = os.fstat(descriptor)
         for folder in folders:
-            with contextlib.suppress(OSError):
+            try:
                 theirs = os.stat(os.path.join(folder, BOT_LOCK))
-                if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
-                    os.set_inheritable(descriptor, False)
-                    return True
+            except OSError:
+                continue
+            if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
+                os.set_inheritable(descriptor, False)
+                return True
     except (ValueError, OSError, KeyError):
         pass
     return False

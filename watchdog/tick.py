@@ -1,7 +1,4 @@
-"""The verb that cron starts every minute: a live guard means there is nothing to do; else become the guard.
-
-The path with a live guard imports next to nothing, since it runs 1440 times a day on every host.
-"""
+"""Becoming the guard, which is what a tick of cron does where no guard answers (see `pulse`)."""
 
 from __future__ import annotations
 
@@ -19,14 +16,6 @@ if TYPE_CHECKING:
 
 SETTLE = 4.0
 """Seconds that a tick waits for another tick to become the guard."""
-
-
-def answers(environ: dict[str, str], files: list[str]) -> bool:
-    """True when a guard holds the lock of this bot and answers. Raises ConfigError."""
-    values, _ = config.gather(environ, files)
-    app_dir = config.locate_app_dir(values)
-    here = instance.locate(config.locate_script(values, app_dir))
-    return control.ping(here.control_socket) is not None
 
 
 def become_guard(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from watchdog import cli, config, outcome, policy, report
+from watchdog import cli, config, outcome, policy, report, settings
 from watchdog.errors import ConfigError
 from watchdog.states import ExitCode, State, status_exit_code
 
@@ -66,8 +66,8 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
     tables = [row for row in rows("docs/settings.md") if len(row) == 4 and code(row[0])]
     said = {code(row[0])[0]: "".join(code(row[1])) for row in tables}
-    mail = {**dict.fromkeys(config.SMTP, ""), "SMTP_PORT": "587", "SMTP_SECURITY": "auto"}
-    assert said == {**config.SETTINGS, **mail}
+    mail = {**dict.fromkeys(settings.SMTP, ""), "SMTP_PORT": "587", "SMTP_SECURITY": "auto"}
+    assert said == {**settings.SETTINGS, **mail}
 
 
 @pytest.mark.parametrize("name", ["WATCHDOG_START_GRACE", "WATCHDOG_STOP_GRACE"])

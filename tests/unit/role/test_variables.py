@@ -14,7 +14,7 @@ import yaml
 
 from roles.watchdog.files import suggest
 from roles.watchdog.files.onhost import envsettings, layout
-from watchdog import config, envfile
+from watchdog import envfile, settings
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "watchdog"
 DEFAULTS: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
@@ -40,18 +40,18 @@ def test_the_defaults_are_plain_yaml_that_the_control_side_can_read() -> None:
     assert "{{" not in (ROLE / "defaults" / "main.yml").read_text()
 
 
-@pytest.mark.parametrize("setting", sorted(config.SETTINGS))
+@pytest.mark.parametrize("setting", sorted(settings.SETTINGS))
 def test_a_default_of_the_role_is_the_agents_own_default(setting: str) -> None:
     variable = setting.lower()
     if setting in {"WATCHDOG_NAME", "WATCHDOG_APP_DIR", "WATCHDOG_ALLOW_ROOT"}:
         assert variable in DEFAULTS  # the role always says these
     else:
-        assert str(DEFAULTS[variable]) == config.SETTINGS[setting]
+        assert str(DEFAULTS[variable]) == settings.SETTINGS[setting]
 
 
 def test_the_role_writes_every_setting_that_the_agent_knows_and_no_other() -> None:
-    assert set(VARS["__watchdog_settings"]) == set(config.SETTINGS)
-    assert {*VARS["__watchdog_mail_open"], "SMTP_PASSWORD"} == set(config.SMTP)
+    assert set(VARS["__watchdog_settings"]) == set(settings.SETTINGS)
+    assert {*VARS["__watchdog_mail_open"], "SMTP_PASSWORD"} == set(settings.SMTP)
 
 
 def test_the_scripts_on_the_host_know_the_same_default_script_and_root() -> None:

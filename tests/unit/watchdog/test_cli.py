@@ -107,3 +107,14 @@ def test_no_mixture_of_words_ends_in_an_exception(words: list[str]) -> None:
     if "--debug" in words or cli._has_verb(words) is False:
         return  # with --debug exceptions are wanted; without a verb it is a check, which acts
     assert cli.main(words) in (0, 1, 2, 3, 4, 75, 78)
+
+
+def test_the_codes_of_errors_are_the_documented_ones() -> None:
+    from watchdog import errors
+    from watchdog.states import ExitCode
+
+    known = {
+        errors.WatchdogError: ExitCode.FAILED, errors.ConfigError: ExitCode.CONFIG, errors.UsageError: ExitCode.USAGE,
+        errors.BusyError: ExitCode.BUSY, errors.NotRunningError: ExitCode.NOT_RUNNING,
+    }  # fmt: skip
+    assert all(kind.exit_code == code for kind, code in known.items())

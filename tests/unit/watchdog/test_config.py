@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY, one_line
-from watchdog import config
+from watchdog import config, settings
 from watchdog.errors import ConfigError
 
 ROOT = {"WATCHDOG_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
@@ -210,7 +210,7 @@ def test_variables_of_others_are_left_alone(project: Path) -> None:
 
 
 def test_mail_settings_are_taken_as_they_are(project: Path, tmp_path: Path) -> None:
-    values = {key: f"{key.lower()} \\ $x {{{{ y }}}} ü" for key in config.SMTP}
+    values = {key: f"{key.lower()} \\ $x {{{{ y }}}} ü" for key in settings.SMTP}
     lines = "".join(f"{key}='{value}'\n" for key, value in values.items())
     assert load(project, [env_file(tmp_path, "smtp.env", lines)]).smtp == values
     assert load(project, **values).smtp == values
@@ -248,8 +248,8 @@ def test_a_guard_started_with_our_environment_has_our_settings(project: Path, da
 
 
 def test_every_setting_is_handed_on(project: Path) -> None:
-    keys = set(load(project, **dict.fromkeys(config.SMTP, "x@y")).environment())
-    assert keys == {*config.SETTINGS, *config.SMTP}
+    keys = set(load(project, **dict.fromkeys(settings.SMTP, "x@y")).environment())
+    assert keys == {*settings.SETTINGS, *settings.SMTP}
 
 
 # Secrets -------------------------------------------------------------------------------------------------------------

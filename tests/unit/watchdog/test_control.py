@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.unit.watchdog.parts import until
-from watchdog import control
+from watchdog import address, control
 from watchdog.control import Server
 
 
@@ -219,9 +219,21 @@ def test_a_server_of_another_user_is_not_trusted(running: Running, path: str, mo
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     if os.getuid() != 0:  # root is trusted by everybody
         assert control.ask(path, {}, 1.0) is None
-    monkeypatch.setattr(struct, "unpack", lambda layout, data: (1, 4242, 4242))
+    monkeypatch.setattr(address, "trusted", lambda connection: False)
     assert control.ask(path, {}, 1.0, hear=0.5) is None
     assert asked == []
+
+
+@pytest.mark.parametrize(("uid", "trusted"), [(0, True), (os.geteuid(), True), (4242, False)])
+def test_whom_the_kernel_names_is_trusted_or_not(uid: int, trusted: bool) -> None:
+    class Connection:
+        """A socket whose other end belongs to that user."""
+
+        def getsockopt(self, level: int, option: int, size: int) -> bytes:
+            assert (level, option, size) == (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return struct.pack("3i", 17, uid, 99)
+
+    assert address.trusted(Connection()) is trusted
 
 
 def test_no_descriptor_is_left_open(path: str) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.unit.watchdog.parts import OLDEST, PACKAGE, REPOSITORY, interpreters, version_of
+from watchdog import control
 from watchdog.pidfile import instance_dir
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
@@ -28,13 +33,22 @@ LAZY = (
     "ssl",
     "logging",
     "typing_extensions",
+    "typing",
+    "enum",
+    "re",
+    "json",
+    "socket",
+    "signal",
+    "contextlib",
 )
 
 ANSWER = """
-import sys
-from watchdog import tick
+import os, sys
+sys.path.insert(0, os.getcwd())
+os.environ["WATCHDOG_APP_DIR"] = {folder!r}
+from watchdog import deadline, pulse
 try:
-    print(tick.answers({{"WATCHDOG_APP_DIR": {folder!r}}}, []))
+    print(pulse.answered(pulse.read(["guard"])))
 finally:
     print(*[name for name in {lazy!r} if name in sys.modules])
     print(len(sys.modules))
@@ -95,32 +109,41 @@ def test_the_guard_does_not_carry_what_only_the_sender_needs() -> None:
     assert in_python(f"import sys, watchdog.guard; print(*[n for n in {heavy} if n in sys.modules])").split() == []
 
 
-@pytest.mark.parametrize("answered", [False, True])
-def test_the_tick_of_a_healthy_bot_imports_next_to_nothing(tmp_path: Path, answered: bool) -> None:
-    place = ANSWER
-    if answered:
-        place = (
-            """
-import threading, socket, os
-from watchdog import instance, control
-import select
-here = instance.locate({folder!r} + "/src/main_app.py")._replace(control_socket={folder!r} + "/c.sock")
-instance.locate = lambda script: here
-server = control.Server(here.control_socket, lambda request, reply: reply({{"pid": 1}}))
-def serve():
-    while True:
-        poll = select.poll()
-        for fd in server.descriptors(): poll.register(fd, select.POLLIN)
-        for fd, _ in poll.poll(): server.handle(fd)
-threading.Thread(target=serve, daemon=True).start()
-"""
-            + ANSWER
-        )
-    code = place.format(folder=str(tmp_path), lazy=LAZY)
-    result, loaded, count = in_python(code).split("\n")[:3]
-    assert result == str(answered)
+@contextlib.contextmanager
+def answering(path: Path) -> Iterator[None]:
+    """A guard's control socket, served by a thread."""
+    path.parent.mkdir(parents=True)
+    server = control.Server(str(path), lambda request, reply: reply({"pid": 1}))
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            poll = select.poll()
+            for descriptor in server.descriptors():
+                poll.register(descriptor, select.POLLIN)
+            for descriptor, _ in poll.poll(100):
+                server.handle(descriptor)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        server.close()
+        shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_tick_of_a_healthy_bot_imports_next_to_nothing(tmp_path: Path, there: bool) -> None:
+    socket = Path(instance_dir(str(tmp_path / "src" / "main_app.py")), "control.sock")
+    code = ANSWER.format(folder=str(tmp_path), lazy=LAZY)
+    with answering(socket) if there else contextlib.nullcontext():
+        result, loaded, count = in_python(code, sys.executable, "-I", "-S").split("\n")[:3]
+    assert result == str(there)
     assert loaded.split() == []
-    assert int(count) < 120
+    assert int(count) < 60
 
 
 # Old Pythons ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import REPOSITORY
-from watchdog import cli, deadline, pulse
+from watchdog import cli, config, deadline, pulse, tick
 from watchdog.errors import UsageError
 
 WORDS = st.lists(
@@ -48,7 +48,8 @@ def test_what_is_read_without_the_grammar_means_the_same_by_it(words: list[str])
     except UsageError as error:
         raise AssertionError(f"{words}: {error}") from None
     assert known.verb == "guard" and not known.replace and not known.debug
-    assert (tuple(known.config), known.door, known.foreground, known.resume) == found
+    said = (tuple(known.config), known.door, known.foreground, known.resume)
+    assert said == (found.files, found.door, found.foreground, found.resume)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +89,8 @@ def test_everything_else_is_left_to_the_grammar(words: list[str]) -> None:
 def test_a_guard_that_stays_in_its_process_has_no_deadline(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[object] = []
     monkeypatch.setattr(deadline, "lift", lambda: done.append("lift"))
-    monkeypatch.setattr(pulse.tick, "answers", lambda *_: False)
-    monkeypatch.setattr(pulse.tick, "become_guard", lambda *_, resume, **more: done.append(resume) or 0)
-    monkeypatch.setattr(pulse.config, "load", lambda *_: None)
+    monkeypatch.setattr(tick, "become_guard", lambda *_, resume, **more: done.append(resume) or 0)
+    monkeypatch.setattr(config, "load", lambda *_: None)
     monkeypatch.setattr(pulse.os, "chdir", lambda _: None)
     found = pulse.read(["guard", *words])
     assert found and pulse.beat(found) == 0
