@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from .journal import clean
+from .redact import redact
+
 LINES = 20
 WIDTH = 300
 """Bounds of what goes into an event, the status and a mail."""
@@ -21,9 +24,6 @@ class Span(NamedTuple):
 
     def lines(self, secrets: tuple[str, ...]) -> list[str]:
         """Its last lines, printable, redacted and bounded. Never raises OSError."""
-        from .journal import clean
-        from .redact import redact
-
         return [redact(clean(line), secrets)[:WIDTH] for line in self._raw()]
 
     def _raw(self) -> list[str]:

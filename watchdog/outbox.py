@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from . import clock, host, lastwords, launch
+from . import clock, host, lastwords, launch, redact
 from .config import Config
 from .journal import Journal, clean
 from .paths import Paths
@@ -139,8 +139,6 @@ class Outbox:
 
 def write_entry(config: Config, kind: str, text: str, detail: dict[str, Any]) -> dict[str, Any]:
     """The alert as it lies in the outbox: subject and body for people, redacted."""
-    from . import redact  # its patterns weigh a quarter of a megabyte, and most guards never write a mail
-
     mark, title = _TITLES[kind]
     machine = host.name()
     moment = clock.utc()

@@ -128,7 +128,7 @@ def test_a_killed_guard_is_replaced_by_its_heir_and_the_bot_does_not_notice(worl
     world.kill(guard)
     world.until_guarded(other_than=guard)
     assert time.monotonic() - started < 5
-    assert world.heirs != heirs and len(world.heirs) == 1
+    oracle.until(lambda: len(world.heirs) == 1 and world.heirs != heirs, "one heir, another one")
     assert world.until_running() == pid
     world.kill(pid)
     assert world.until_bot(other_than=pid)
