@@ -6,6 +6,7 @@ import configparser
 import glob
 import json
 import os
+import pwd
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -125,7 +126,7 @@ def _supervisor(bot: Bot, user: Account) -> Iterator[Rival]:
 
 
 def _pm2(bot: Bot, user: Account) -> Iterator[Rival]:
-    for path in sorted({os.path.join(user.home, ".pm2/dump.pm2"), "/root/.pm2/dump.pm2"}):
+    for path in sorted({os.path.join(home, ".pm2/dump.pm2") for home in (user.home, pwd.getpwuid(0).pw_dir)}):
         try:
             entries = json.loads(read_text(path) or "[]")
         except ValueError:
