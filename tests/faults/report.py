@@ -68,9 +68,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _run(tests: list[marks.Test], lab: bool) -> page.Results:
-    """Run these tests; those on real hosts only with ``lab``."""
+    """Run these tests; those on real hosts only with ``lab``, and by whole files, each of which is one story."""
     local = [f"tests/{test.path}::{test.name}" for test in tests if not test.lab]
-    remote = [f"tests/{test.path}::{test.name}" for test in tests if test.lab] if lab else []
+    remote = sorted({f"tests/{test.path}" for test in tests if test.lab}) if lab else []
     parts = [
         [*local, "-m", "not serial", "--numprocesses=auto", "--dist=worksteal"],
         [*local, "-m", "serial"],
