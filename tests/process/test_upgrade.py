@@ -44,6 +44,11 @@ class Gate:
         self.free.touch()
 
 
+#: Where a new release can be held: the file and the line before which it waits.
+IN_THE_SELF_TEST = ("handover.py", "    here = instance.locate(settings.script)\n")
+AFTER_THE_EXEC = ("tick.py", "    if lock is not None and resume is not None:\n")
+
+
 class Release:
     """A copy of the agent with a version of its own."""
 
@@ -162,7 +167,7 @@ def test_a_bot_that_dies_while_the_new_release_begins_is_accounted_for_and_start
     guard = world.guard()
     bot = world.until_running()
     new = Release(world, "9.1")
-    gate = new.gate("tick.py", "    if lock is not None and resume is not None:\n")
+    gate = new.gate(*AFTER_THE_EXEC)
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     world.kill(bot)
@@ -184,10 +189,7 @@ def test_a_guard_killed_in_the_middle_is_replaced_and_the_next_one_is_asked_agai
     guard = world.guard()
     bot = world.until_running()
     new = Release(world, "9.1")
-    if where == "after the exec":
-        gate = new.gate("tick.py", "    if lock is not None and resume is not None:\n")
-    else:
-        gate = new.gate("handover.py", "    here = instance.locate(settings.script)\n")
+    gate = new.gate(*(AFTER_THE_EXEC if where == "after the exec" else IN_THE_SELF_TEST))
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     world.kill(guard)
@@ -201,7 +203,7 @@ def test_a_bot_dead_in_the_self_test_is_brought_back_by_the_old_release(world: W
     guard = world.guard()
     bot = world.until_running()
     new = Release(world, "9.1")
-    gate = new.gate("handover.py", "    here = instance.locate(settings.script)\n")
+    gate = new.gate(*IN_THE_SELF_TEST)
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     world.kill(bot)
@@ -217,7 +219,7 @@ def test_a_sigterm_that_meets_no_release_is_obeyed_by_the_new_one(world: World) 
     guard = world.guard()
     bot = world.until_running()
     new = Release(world, "9.1")
-    gate = new.gate("tick.py", "    if lock is not None and resume is not None:\n")
+    gate = new.gate(*AFTER_THE_EXEC)
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     asking.kill()
@@ -311,7 +313,7 @@ def test_the_new_release_gets_our_settings_and_nothing_else_of_who_asks(world: W
 def test_a_stop_under_way_comes_to_its_end_first_and_holds(world: World) -> None:
     guard, bot, stop = stopping(world, world.guard)
     new = Release(world, "9.1")
-    gate = new.gate("handover.py", "    here = instance.locate(settings.script)\n")
+    gate = new.gate(*IN_THE_SELF_TEST)
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     gate.open()
@@ -354,7 +356,7 @@ def test_a_bot_without_the_lock_stays_protected_while_the_new_release_begins(wor
     lock = world.instance / "bot.lock"
     oracle.until(lambda: oracle.lock_holders(lock) == [guard], "the guard holds the lock for it")
     new = Release(world, "9.1")
-    gate = new.gate("tick.py", "    if lock is not None and resume is not None:\n")
+    gate = new.gate(*AFTER_THE_EXEC)
     asking = world.begin("guard", "--replace", **new.variables)
     gate.reached()
     assert oracle.lock_holders(lock) == [guard]
