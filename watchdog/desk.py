@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import clock, policy
+from . import clock, model, policy
 from .outcome import Operation, Result
 from .states import ExitCode, State
 
@@ -12,7 +12,7 @@ from .states import ExitCode, State
 class View(NamedTuple):
     """What the desk sees of the engine. ``pid`` is the bot's, None without one; ``spawned_at`` is boot-clock time."""
 
-    memory: policy.Memory
+    memory: model.Memory
     pid: int | None
     verified: bool
     unsettled: bool
@@ -116,7 +116,7 @@ def outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | No
     return ExitCode.OK, f"{'already running' if one.old_pid == view.pid else 'running'}: PID {view.pid}"
 
 
-def _without_bot(one: Operation, memory: policy.Memory, now: float) -> tuple[ExitCode, str] | None:
+def _without_bot(one: Operation, memory: model.Memory, now: float) -> tuple[ExitCode, str] | None:
     phase = memory.phase
     if phase is State.UNKNOWN:
         return ExitCode.UNKNOWN, f"{memory.told}: hands off"
@@ -131,7 +131,7 @@ def _without_bot(one: Operation, memory: policy.Memory, now: float) -> tuple[Exi
     return _left_alone(one, memory)
 
 
-def _left_alone(one: Operation, memory: policy.Memory) -> tuple[ExitCode, str] | None:
+def _left_alone(one: Operation, memory: model.Memory) -> tuple[ExitCode, str] | None:
     if memory.phase is State.STOPPED and one.verb == "check":
         return ExitCode.OK, "stopped by the operator: left alone"
     if memory.phase is State.STOPPED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import clock, exits, host, identity, ladder, lastwords, policy, procfs, spawn, watched, wish
+from . import clock, exits, host, identity, ladder, lastwords, model, policy, procfs, spawn, watched, wish
 from .claim import Claim, Finding
 from .config import Config
 from .desk import View
@@ -64,7 +64,7 @@ class Engine:
         self._spawned_at = 0.0
 
     @property
-    def memory(self) -> policy.Memory:
+    def memory(self) -> model.Memory:
         """What the policy remembers."""
         return self._ledger.memory
 
@@ -113,7 +113,7 @@ class Engine:
             if min(self.deadline(), self._recheck_at or now) <= now:
                 self._converge()
         elif self.memory.running_since is not None:
-            self._ledger.feed(policy.Tick())
+            self._ledger.feed(model.Tick())
         self._finish()
 
     def resume(self) -> None:
@@ -191,7 +191,7 @@ class Engine:
         elif found.kind == "wait":
             self._recheck_at = clock.now() + MOMENT
         else:
-            self._ledger.feed(policy.Unclear(found.text))
+            self._ledger.feed(model.Unclear(found.text))
             self._claim.release()
 
     def _obey(self) -> None:
@@ -212,15 +212,15 @@ class Engine:
             wanted = wish.read_desired(self.instance).wanted
         except OSError as error:
             text = f"cannot read what was asked for: {self.instance.desired}: {error.strerror}"
-            self._ledger.feed(policy.Unclear(text))
+            self._ledger.feed(model.Unclear(text))
             self._claim.release()
             return
         maintenance = self._orders.hands_off()
-        event = policy.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
+        event = model.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
         if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
             orderly = self._ledger.last is not None and self._ledger.last.orderly
             event = event._replace(shutting_down=self._shutdown.under_way(thorough=orderly))
-        if policy.Start() in self._ledger.feed(event):
+        if model.Start() in self._ledger.feed(event):
             self._spawn(asked)
         else:
             self._recorder.remove_stale_pid_file()
@@ -229,7 +229,7 @@ class Engine:
     def _forgive(self) -> None:
         """On the operator's word the counters begin anew, once per operation and after every death was counted."""
         if self._orders.amnesty():
-            self._ledger.feed(policy.Asked())
+            self._ledger.feed(model.Asked())
 
     def _account_for_the_vanished(self) -> None:
         """The recorded bot is gone and nobody saw it go: a reboot, or it died while no guard lived."""
@@ -237,7 +237,7 @@ class Engine:
         if gone is None or self.memory.phase not in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
             return
         if gone.boot != clock.boot_id():
-            self._ledger.feed(policy.Rebooted())
+            self._ledger.feed(model.Rebooted())
             return
         since = self.memory.running_since
         ended = exits.Exit(None, None, "ended while no guard watched (cause unknown)")
@@ -278,7 +278,7 @@ class Engine:
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
-        self._ledger.feed(policy.Spawned(pid, operator))
+        self._ledger.feed(model.Spawned(pid, operator))
         self._recorder.write_pid_file(found.pid)
         if out_path != self.paths.bot_out:
             self.journal.say("warning", f"cannot write {self.paths.bot_out}: the bot's output goes to {out_path}")
@@ -292,7 +292,7 @@ class Engine:
         others = self._others()
         if others and bot.child:
             text = f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
-            self._ledger.feed(policy.Duplicate(text))
+            self._ledger.feed(model.Duplicate(text))
             self._yielding = True
             self._stop_bot()
             return
@@ -300,7 +300,7 @@ class Engine:
         self._scan_at = clock.now() + DUPLICATE_SCAN
         operator = self._orders.desk.wants("start", "restart")
         self.journal.say("debug", f"PID {bot.identity.pid} {how}")
-        self._ledger.feed(policy.Verified(bot.identity.pid, operator))
+        self._ledger.feed(model.Verified(bot.identity.pid, operator))
 
     def _adopt(self, found: Identity, how: str) -> bool:
         pidfd = ladder.open_pidfd(found)
@@ -321,13 +321,13 @@ class Engine:
         self.bot = watched.bot(found, pidfd, child, not fresh, output)
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
-            self._ledger.feed(policy.Spawned(found.pid, operator=False))
+            self._ledger.feed(model.Spawned(found.pid, operator=False))
         if fresh:
             self._spawned_at = clock.now() - uptime
             self._verify_at = clock.now() + max(0.0, self.config.start_grace - uptime)
         else:
             self._scan_at = clock.now() + DUPLICATE_SCAN
-            self._ledger.feed(policy.Adopted(found.pid, how, uptime, known))
+            self._ledger.feed(model.Adopted(found.pid, how, uptime, known))
         self._recorder.write_pid_file(found.pid)
         if self._claim.descriptor is not None:
             self._recorder.vouch(self.instance, found)
@@ -357,9 +357,9 @@ class Engine:
         self._ledger.feed(self._death(end.code, end.text, uptime, bot.verified, pid=bot.identity.pid))
         self._converge()
 
-    def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> policy.Died:
+    def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
         number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
-        return policy.Died(number, code, text, uptime, verified, spawn.signature(self.config.script))
+        return model.Died(number, code, text, uptime, verified, spawn.signature(self.config.script))
 
     def _stop_bot(self) -> None:
         assert self.bot is not None
@@ -385,7 +385,7 @@ class Engine:
         self._ladder = None
         if climbing.outcome == "stuck":
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
-            self._ledger.feed(policy.Stuck(text))
+            self._ledger.feed(model.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
             self._orders.desk.close_all(self._view(), ExitCode.STUCK, text)
             return
@@ -395,7 +395,7 @@ class Engine:
             if self._yielding:
                 self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
             else:
-                self._ledger.feed(policy.Stopped(restarting=self._orders.wanted))
+                self._ledger.feed(model.Stopped(restarting=self._orders.wanted))
             self._yielding = False
         self._converge()
 
@@ -422,7 +422,7 @@ class Engine:
         if others and self.bot:
             pids = ", ".join(str(one.pid) for one in (self.bot.identity, *others))
             self._ledger.feed(
-                policy.Duplicate(f"more than one bot is running: PIDs {pids}. None was stopped: decide which one goes")
+                model.Duplicate(f"more than one bot is running: PIDs {pids}. None was stopped: decide which one goes")
             )
 
     # Effects ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import clock, exits, policy, snapshot
+from . import clock, exits, model, policy, snapshot
 from .identity import Identity
 from .lastwords import Span
 from .record import Effect, Recorder
@@ -15,7 +15,7 @@ class Ledger:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self.memory = policy.Memory()
+        self.memory = model.Memory()
         self.known: Identity | None = None
         self.last: exits.Exit | None = None
         self._last_exit: dict[str, Any] | None = None
@@ -27,10 +27,10 @@ class Ledger:
         remembered, trouble = self._recorder.load()
         self.memory, self.known, self._last_exit = remembered
         if trouble:
-            effects = (policy.Note("state-rebuilt", trouble, "warning"), policy.Alert("error", trouble))
+            effects = (model.Note("state-rebuilt", trouble, "warning"), model.Alert("error", trouble))
             self._effects += [(effect, None) for effect in effects]
 
-    def feed(self, event: policy.Event) -> tuple[policy.Action, ...]:
+    def feed(self, event: model.Event) -> tuple[model.Action, ...]:
         """Let the policy decide."""
         self.memory, actions = policy.step(self.memory, event, clock.now())
         self._effects += [(action, self._last_exit) for action in actions]

@@ -6,14 +6,14 @@ import contextlib
 import os
 from typing import Any, Callable, Optional
 
-from . import identity, pidfile, policy, procfs, redact, snapshot
+from . import identity, model, pidfile, procfs, redact, snapshot
 from .config import Config
 from .instance import Instance
 from .journal import Journal
 from .lastwords import Span
 from .paths import Paths
 
-Effect = tuple[policy.Action, Optional[dict[str, Any]]]
+Effect = tuple[model.Action, Optional[dict[str, Any]]]
 """An action of the policy, and the end of the bot that was the last one then."""
 
 AlertSink = Callable[[str, str, dict[str, Any]], None]
@@ -54,12 +54,12 @@ class Recorder:
         """Events first, alerts last."""
         pid = current.bot.pid if current.bot else None
         for action, end in effects:
-            if isinstance(action, policy.Note) and action.kind == "died" and end:
+            if isinstance(action, model.Note) and action.kind == "died" and end:
                 self._journal.event(action.kind, action.text, action.level, pid=end["pid"], exit=end)
-            elif isinstance(action, policy.Note):
+            elif isinstance(action, model.Note):
                 self._journal.event(action.kind, action.text, action.level, pid=pid)
         for action, end in effects:
-            if isinstance(action, policy.Alert):
+            if isinstance(action, model.Alert):
                 self._alert(action.kind, action.text, {"last_exit": end, "bot_out": self._paths.bot_out})
 
     def last_lines(self, said: Span) -> list[str]:

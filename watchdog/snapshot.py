@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from . import clock, policy, store
+from . import clock, model, policy, store
 from .identity import Identity
 from .states import State
 
@@ -15,7 +15,7 @@ VERSION = 1
 class Snapshot(NamedTuple):
     """``bot`` is the bot seen last, alive or not; ``last_exit`` is the JSON object that ``status`` shows."""
 
-    memory: policy.Memory = policy.Memory()
+    memory: model.Memory = model.Memory()
     bot: Identity | None = None
     last_exit: dict[str, Any] | None = None
 
@@ -91,8 +91,8 @@ def _exit(found: Any) -> dict[str, Any] | None:
     }
 
 
-def _memory(found: dict[str, Any]) -> policy.Memory:
-    blank = policy.Memory()
+def _memory(found: dict[str, Any]) -> model.Memory:
+    blank = model.Memory()
     values: dict[str, Any] = {}
     for field, default in blank._asdict().items():
         value = found.get(field, default)
@@ -105,4 +105,4 @@ def _memory(found: dict[str, Any]) -> policy.Memory:
         elif not isinstance(value, type(default)):
             raise TypeError(field)
         values[field] = value
-    return policy.Memory(**values)
+    return model.Memory(**values)

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mangle import FUZZ, NUMBERS, documents, mangled
 from tests.unit.watchdog.parts import attempt, instance_below
-from watchdog import beat, clock, envfile, identity, journal, pidfile, policy, snapshot, wish
+from watchdog import beat, clock, envfile, identity, journal, model, pidfile, policy, snapshot, wish
 from watchdog.errors import ConfigError
 from watchdog.instance import Instance
 
 HIGHEST = 1 << 22
 BOOT = clock.boot_id()
-MEMORY = policy.Memory(attempt=3, failures=(1.0, 2.0), next_start=5.0, told_at=(3.0,), reason="ended", hold_code=78)
+MEMORY = model.Memory(attempt=3, failures=(1.0, 2.0), next_start=5.0, told_at=(3.0,), reason="ended", hold_code=78)
 END = {"time": "2026-01-01T00:00:00.000Z", "code": 1, "signal": None, "text": "ended with exit code 1"}
 STATE = {
     "version": 1, "boot": BOOT, "saved_boot": 4.0, "saved_utc": 1_795_500_000.0, "memory": MEMORY._asdict(),
@@ -68,7 +68,7 @@ def test_a_state_file_is_used_or_refused_in_one_line(here: Instance, content: by
     if found.bot:
         found.bot.alive()
         identity.are_leftovers([os.getpid()], found.bot)
-    memory, _ = policy.step(found.memory, policy.Vacant(True, False, False, ""), clock.now())
+    memory, _ = policy.step(found.memory, model.Vacant(True, False, False, ""), clock.now())
     snapshot.save(path, found._replace(memory=memory))
     assert snapshot.load(path).bot == found.bot
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watchdog import policy
-from watchdog.policy import Action, Alert, Event, Memory, Start
+from watchdog import model
+from watchdog.model import Action, Alert, Event, Memory, Start
 from watchdog.states import HOLD_CODES, State
 
 DELAYS = (0, 1, 2, 5, 10, 20, 40, 80, 160, 300)
@@ -25,11 +25,11 @@ class Reckoning:
         alerts = [action for action in actions if isinstance(action, Alert)]
         over = self._lived(before, event, now)
         opened = False
-        if isinstance(event, (policy.Asked, policy.Stopped)):
+        if isinstance(event, (model.Asked, model.Stopped)):
             self.__init__()  # type: ignore[misc]
-        elif isinstance(event, policy.Died):
+        elif isinstance(event, model.Died):
             opened = self._died(event, now, memory)
-        elif isinstance(event, policy.Vacant) and before.hold_code is not None and memory.hold_code is None:
+        elif isinstance(event, model.Vacant) and before.hold_code is not None and memory.hold_code is None:
             assert Start() in actions, "a hold ends only for a start"
             self.rung = 0
         assert (memory.attempt, memory.breaker) == (self.rung, self.breaker), (self.rung, self.breaker, memory)
@@ -45,15 +45,15 @@ class Reckoning:
 
     def _lived(self, before: Memory, event: Event, now: float) -> bool:
         """Six hundred healthy seconds begin the ladder anew, and end a crash loop whose failures are old."""
-        if isinstance(event, policy.Verified):
+        if isinstance(event, model.Verified):
             self.healthy_since = now
-        elif isinstance(event, policy.Adopted) and event.known and before.phase is State.STUCK:
+        elif isinstance(event, model.Adopted) and event.known and before.phase is State.STUCK:
             self.healthy_since = None  # SIGKILL is on its way to it
-        elif isinstance(event, policy.Adopted):
+        elif isinstance(event, model.Adopted):
             self.healthy_since = now - event.uptime
-        elif not isinstance(event, (policy.Tick, policy.Duplicate)):
+        elif not isinstance(event, (model.Tick, model.Duplicate)):
             self.healthy_since = None
-        if not isinstance(event, (policy.Tick, policy.Adopted)) or self.healthy_since is None:
+        if not isinstance(event, (model.Tick, model.Adopted)) or self.healthy_since is None:
             return False
         if now - self.healthy_since < HEALTHY:
             return False
@@ -62,7 +62,7 @@ class Reckoning:
         self.breaker = self.breaker and not over
         return over
 
-    def _died(self, event: policy.Died, now: float, memory: Memory) -> bool:
+    def _died(self, event: model.Died, now: float, memory: Memory) -> bool:
         if event.verified and event.uptime >= HEALTHY:
             self.rung = 0
         held = event.code in HOLD_CODES

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watchdog import policy
-from watchdog.policy import Action, Alert, Event, Memory, Note, Start
+from watchdog import model, policy
+from watchdog.model import Action, Alert, Event, Memory, Note, Start
 from watchdog.states import State
 
 
@@ -30,18 +30,18 @@ class Story:
         self, wanted: bool = True, maintenance: bool = False, shutting_down: bool = False, script: str = "v1"
     ) -> bool:
         """Nobody runs: may a bot be started? True when the policy says so."""
-        return Start() in self.feed(policy.Vacant(wanted, maintenance, shutting_down, script))
+        return Start() in self.feed(model.Vacant(wanted, maintenance, shutting_down, script))
 
     def start(self, operator: bool = False) -> None:
         """A bot is spawned."""
         self.pid += 1
-        self.feed(policy.Spawned(self.pid, operator))
+        self.feed(model.Spawned(self.pid, operator))
 
     def run(self, seconds: float, operator: bool = False, grace: float = 3.0) -> None:
         """A bot is started, verified and then runs for so long; the engine's ticks come when they are due."""
         self.start(operator)
         self.now += grace
-        self.feed(policy.Verified(self.pid, operator))
+        self.feed(model.Verified(self.pid, operator))
         self.tick(seconds - grace)
 
     def tick(self, seconds: float) -> None:
@@ -52,7 +52,7 @@ class Story:
             if at is None or at > end:
                 break
             self.now = max(self.now, at) + 1e-6
-            self.feed(policy.Tick())
+            self.feed(model.Tick())
         else:
             raise AssertionError(f"a tick that settles nothing is due again and again: {self.memory}")
         self.now = max(self.now, end)
@@ -66,7 +66,7 @@ class Story:
         script: str = "v1",
     ) -> float:
         """The bot ends; seconds until the next start."""
-        self.feed(policy.Died(self.pid, code, text, uptime, verified, script))
+        self.feed(model.Died(self.pid, code, text, uptime, verified, script))
         return 0.0 if self.memory.next_start is None else self.memory.next_start - self.now
 
     def crash_loop(self, lives: int) -> list[float]:

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.watchdog.parts import VirtualClock
 from tests.unit.watchdog.story import Story
-from watchdog import policy
+from watchdog import model
 from watchdog.desk import Desk, View, outcome
+from watchdog.model import Memory
 from watchdog.outcome import Operation, Result
-from watchdog.policy import Memory
 from watchdog.states import ExitCode, State
 
 VERBS = ("check", "start", "stop", "restart")
@@ -73,7 +73,7 @@ def held() -> Memory:
 def unknown() -> Memory:
     """Somebody who cannot be identified holds the lock."""
     story = Story()
-    story.feed(policy.Unclear("PID 7 holds the lock"))
+    story.feed(model.Unclear("PID 7 holds the lock"))
     return story.memory
 
 

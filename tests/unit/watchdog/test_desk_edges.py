@@ -7,8 +7,9 @@ import pytest
 from tests.unit.watchdog.parts import VirtualClock
 from tests.unit.watchdog.test_desk import backoff, operation, running, view
 from watchdog.desk import Desk, outcome, result
+from watchdog.model import Memory
 from watchdog.outcome import Operation
-from watchdog.policy import MAINTENANCE, SHUTDOWN, Memory
+from watchdog.policy import MAINTENANCE, SHUTDOWN
 from watchdog.states import ExitCode, State
 
 

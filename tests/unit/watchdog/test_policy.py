@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.watchdog.story import Story
-from watchdog import policy
+from watchdog import model
 from watchdog.policy import BREAKER, HEALTHY, LADDER, WINDOW
 from watchdog.states import State
 
@@ -59,7 +59,7 @@ def test_a_death_after_600_seconds_resets_the_ladder_even_if_no_tick_came_in_bet
     story.crash_loop(4)
     story.start()
     story.now += 3
-    story.feed(policy.Verified(story.pid, False))
+    story.feed(model.Verified(story.pid, False))
     story.now += HEALTHY
     assert story.die(HEALTHY + 3) == 0
 
@@ -187,7 +187,7 @@ def test_the_operators_start_resets_ladder_and_breaker() -> None:
     story.start()
     story.die(0.1, verified=False)
     assert story.is_open()
-    story.feed(policy.Asked())
+    story.feed(model.Asked())
     assert story.vacant(), "an operator does not wait for the ladder"
     story.run(10, operator=True)
     assert story.is_in(State.RUNNING)
@@ -212,7 +212,7 @@ def test_a_bot_that_cannot_be_spawned_climbs_the_same_ladder() -> None:
     story = Story()
     delays = []
     for _ in range(4):
-        story.feed(policy.Died(None, None, "cannot start: no such file: main_app.py", 0.0, False, ""))
+        story.feed(model.Died(None, None, "cannot start: no such file: main_app.py", 0.0, False, ""))
         assert story.memory.next_start is not None
         delays.append(story.memory.next_start - story.now)
         story.now = story.memory.next_start
@@ -257,7 +257,7 @@ def test_a_failure_after_a_recovery_is_news_again() -> None:
 
 def test_nothing_is_told_of_a_start_that_the_operator_asked_for() -> None:
     story = Story()
-    story.feed(policy.Asked())
+    story.feed(model.Asked())
     assert story.vacant()
     story.run(10, operator=True)
     assert story.alerts == []

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY
-from watchdog import clock, policy, snapshot
+from watchdog import clock, model, policy, snapshot
 from watchdog.identity import Identity
-from watchdog.policy import Memory, Start
+from watchdog.model import Memory, Start
 from watchdog.states import State
 
 NOW = 50_000.0
@@ -38,34 +38,34 @@ MEMORIES = st.builds(
     hold_script=SCRIPTS,
 )
 TEXTS = st.sampled_from(["a", "b"])
-BY_TYPE: dict[type, st.SearchStrategy[policy.Event]] = {
-    policy.Adopted: st.builds(policy.Adopted, st.integers(2, 99), TEXTS, st.floats(0, NOW), st.booleans()),
-    policy.Rebooted: st.just(policy.Rebooted()),
-    policy.Vacant: st.builds(policy.Vacant, st.booleans(), st.booleans(), st.booleans(), SCRIPTS),
-    policy.Spawned: st.builds(policy.Spawned, st.integers(2, 99), st.booleans()),
-    policy.Verified: st.builds(policy.Verified, st.integers(2, 99), st.booleans()),
-    policy.Died: st.builds(
-        policy.Died, st.none() | st.integers(2, 99), st.none() | st.sampled_from([0, 1, 78, 79]), TEXTS,
+BY_TYPE: dict[type, st.SearchStrategy[model.Event]] = {
+    model.Adopted: st.builds(model.Adopted, st.integers(2, 99), TEXTS, st.floats(0, NOW), st.booleans()),
+    model.Rebooted: st.just(model.Rebooted()),
+    model.Vacant: st.builds(model.Vacant, st.booleans(), st.booleans(), st.booleans(), SCRIPTS),
+    model.Spawned: st.builds(model.Spawned, st.integers(2, 99), st.booleans()),
+    model.Verified: st.builds(model.Verified, st.integers(2, 99), st.booleans()),
+    model.Died: st.builds(
+        model.Died, st.none() | st.integers(2, 99), st.none() | st.sampled_from([0, 1, 78, 79]), TEXTS,
         st.floats(0, NOW), st.booleans(), SCRIPTS,
     ),
-    policy.Stopped: st.builds(policy.Stopped, st.booleans()),
-    policy.Stuck: st.builds(policy.Stuck, TEXTS),
-    policy.Unclear: st.builds(policy.Unclear, TEXTS),
-    policy.Duplicate: st.builds(policy.Duplicate, TEXTS),
-    policy.Asked: st.just(policy.Asked()),
-    policy.Tick: st.just(policy.Tick()),
+    model.Stopped: st.builds(model.Stopped, st.booleans()),
+    model.Stuck: st.builds(model.Stuck, TEXTS),
+    model.Unclear: st.builds(model.Unclear, TEXTS),
+    model.Duplicate: st.builds(model.Duplicate, TEXTS),
+    model.Asked: st.just(model.Asked()),
+    model.Tick: st.just(model.Tick()),
 }  # fmt: skip
 EVENTS = st.one_of(*BY_TYPE.values())
 
 
 def test_every_event_of_the_policy_is_among_those() -> None:
-    assert set(BY_TYPE) == set(get_args(policy.Event))
+    assert set(BY_TYPE) == set(get_args(model.Event))
 
 
 @PROPERTY
 @given(MEMORIES, st.lists(st.tuples(EVENTS, st.floats(0, 5000)), max_size=25))
 def test_any_order_of_events_is_answered_and_can_be_remembered(
-    memory: Memory, story: list[tuple[policy.Event, float]]
+    memory: Memory, story: list[tuple[model.Event, float]]
 ) -> None:
     now = NOW
     for event, seconds in story:
@@ -77,9 +77,9 @@ def test_any_order_of_events_is_answered_and_can_be_remembered(
         assert len(memory.failures) <= 60 and len(memory.told_at) <= 12
 
 
-def _may_start(event: policy.Event, memory: Memory) -> bool:
+def _may_start(event: model.Event, memory: Memory) -> bool:
     """Only into a vacant place, wanted, without maintenance, shutdown or hold."""
-    wanted = isinstance(event, policy.Vacant) and event.wanted and not (event.maintenance or event.shutting_down)
+    wanted = isinstance(event, model.Vacant) and event.wanted and not (event.maintenance or event.shutting_down)
     return wanted and memory.hold_code is None
 
 
@@ -96,7 +96,7 @@ def test_a_memory_that_was_made_sane_is_sane(memory: Memory, now: float) -> None
 @given(MEMORIES, st.integers(-100_000, 100_000))
 def test_a_memory_that_was_shifted_decides_the_same(memory: Memory, by: int) -> None:
     memory = policy.sane(memory, NOW)
-    vacant = policy.Vacant(True, False, False, "v1")
+    vacant = model.Vacant(True, False, False, "v1")
     shifted = policy.shifted(memory, by)
     near = memory.next_start is not None and abs(memory.next_start - NOW) < 0.001
     assert near or policy.starts(shifted, vacant, NOW + by) == policy.starts(memory, vacant, NOW)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from watchdog import policy
-from watchdog.policy import Action, Alert, Died, Memory, Note, Start, Vacant
+from watchdog import model, policy
+from watchdog.model import Action, Alert, Died, Memory, Note, Start, Vacant
 from watchdog.states import State
 
 NOW = 50_000.0
@@ -48,20 +48,20 @@ def test_waiting_with_an_open_breaker_is_called_failed() -> None:
 @pytest.mark.parametrize("known", [True, False])
 def test_a_stuck_bot_stays_stuck_while_it_is_the_recorded_one(known: bool) -> None:
     memory = Memory(phase=State.STUCK, told="PID 7 survived SIGKILL")
-    changed, actions = policy.step(memory, policy.Adopted(7, "by its lock", 9.0, known), NOW)
+    changed, actions = policy.step(memory, model.Adopted(7, "by its lock", 9.0, known), NOW)
     assert (changed == memory) is known and bool(actions) is not known
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_what_was_told_of_the_recorded_bot_is_remembered_when_it_is_found_again(known: bool) -> None:
     memory = Memory(phase=State.RUNNING, told="two bots")
-    changed, _ = policy.step(memory, policy.Adopted(7, "by its lock", 9.0, known), NOW)
+    changed, _ = policy.step(memory, model.Adopted(7, "by its lock", 9.0, known), NOW)
     assert changed.told == ("two bots" if known else "")
     assert changed.running_since == NOW - 9.0
 
 
 def test_a_stranger_in_the_place_of_a_dead_bot_is_told_with_its_end() -> None:
-    adopted = policy.Adopted(7, "started by hand", 9.0, False)
+    adopted = model.Adopted(7, "started by hand", 9.0, False)
     fell = Memory(phase=State.BACKOFF, down_since=NOW - 60, reason="was killed by SIGKILL")
     (text,) = alerts(policy.step(fell, adopted, NOW)[1])
     assert "was killed by SIGKILL" in text and "not told" not in text
@@ -87,24 +87,24 @@ def test_six_hundred_seconds_are_enough(uptime: float, verified: bool, delay: in
 def test_an_opened_breaker_counts_as_told() -> None:
     changed, actions = policy.step(Memory(failures=(NOW - 4, NOW - 3, NOW - 2, NOW - 1)), died(), NOW)
     assert changed.failure_told and changed.phase is State.FAILED and len(alerts(actions)) == 1
-    assert not policy.step(changed, policy.Asked(), NOW)[0].failure_told
+    assert not policy.step(changed, model.Asked(), NOW)[0].failure_told
 
 
 @pytest.mark.parametrize("restarting", [True, False])
 def test_a_proved_stop_leaves_the_place_empty(restarting: bool) -> None:
-    changed, _ = policy.step(Memory(phase=State.STOPPING, attempt=3), policy.Stopped(restarting), NOW)
+    changed, _ = policy.step(Memory(phase=State.STOPPING, attempt=3), model.Stopped(restarting), NOW)
     assert changed == (Memory(phase=State.DOWN, down_since=NOW) if restarting else Memory(phase=State.STOPPED))
 
 
 def test_the_unknown_is_news_again_after_another_phase() -> None:
     memory = Memory(phase=State.RUNNING, told="PID 7 holds the lock")
-    assert len(alerts(policy.step(memory, policy.Unclear("PID 7 holds the lock"), NOW)[1])) == 1
+    assert len(alerts(policy.step(memory, model.Unclear("PID 7 holds the lock"), NOW)[1])) == 1
 
 
 @pytest.mark.parametrize(("since", "attempt"), [(NOW - 600, 0), (NOW - 599.9, 3), (None, 3)])
 def test_the_ladder_begins_anew_at_the_tick_after_six_hundred_seconds(since: float | None, attempt: int) -> None:
     memory = Memory(phase=State.RUNNING, attempt=3, running_since=since)
-    assert policy.step(memory, policy.Tick(), NOW) == (memory._replace(attempt=attempt), ())
+    assert policy.step(memory, model.Tick(), NOW) == (memory._replace(attempt=attempt), ())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_operators_word_makes_a_fresh_start() -> None:
     memory = Memory(
         State.HELD, 3, (NOW,), True, NOW + 1, None, NOW - 9, 5.0, 2, "ended", "", (NOW,), 4, True, "told", 78, "v1"
     )
-    changed, actions = policy.step(memory, policy.Asked(), NOW)
+    changed, actions = policy.step(memory, model.Asked(), NOW)
     assert changed == Memory(State.HELD, down_since=NOW - 9, outage=5.0, told="told") and actions == ()
 
 
@@ -163,7 +163,7 @@ def test_the_operators_word_makes_a_fresh_start() -> None:
 def test_the_budget_is_ten_mails_about_restarts_in_six_hours(mails: int, untold: int, told: bool) -> None:
     lately = tuple(NOW - 21_000 + number for number in range(mails))
     memory = Memory(phase=State.STARTING, told_at=(NOW - 21_600, *lately), untold=2)
-    changed, actions = policy.step(memory, policy.Verified(7, False), NOW)
+    changed, actions = policy.step(memory, model.Verified(7, False), NOW)
     assert changed.told_at == ((*lately, NOW) if told else lately)
     assert changed.untold == untold
     assert ["2 restarts before this one were not told" in text for text in alerts(actions)] == [True] * told
@@ -175,20 +175,20 @@ def only(actions: tuple[Action, ...], kind: type) -> list[Any]:
 
 
 def test_what_is_said_of_a_start_a_proof_and_a_stop() -> None:
-    spawned, actions = policy.step(Memory(down_since=NOW - 4), policy.Spawned(7, operator=False), NOW)
+    spawned, actions = policy.step(Memory(down_since=NOW - 4), model.Spawned(7, operator=False), NOW)
     assert actions == (Note("spawned", "bot started: PID 7, not verified yet", "info"),)
     assert (spawned.restarts, spawned.outage, spawned.running_since) == (1, 4.0, None)
-    asked, _ = policy.step(Memory(down_since=NOW - 4), policy.Spawned(7, operator=True), NOW)
-    first, _ = policy.step(Memory(), policy.Spawned(7, operator=False), NOW)
+    asked, _ = policy.step(Memory(down_since=NOW - 4), model.Spawned(7, operator=True), NOW)
+    first, _ = policy.step(Memory(), model.Spawned(7, operator=False), NOW)
     assert (asked.restarts, first.restarts, first.outage) == (0, 0, None)
-    _, actions = policy.step(spawned._replace(reason="was killed by SIGKILL"), policy.Verified(7, False), NOW)
+    _, actions = policy.step(spawned._replace(reason="was killed by SIGKILL"), model.Verified(7, False), NOW)
     text = "bot is running again: PID 7, down for 4.0 s; before that it was killed by SIGKILL"
     assert actions == (Note("restarted", text, "ok"), Alert("restarted", text))
-    _, actions = policy.step(first, policy.Verified(7, False), NOW)
+    _, actions = policy.step(first, model.Verified(7, False), NOW)
     assert alerts(actions) == ["bot was not running and has been started: PID 7"]
-    _, actions = policy.step(spawned, policy.Verified(7, True), NOW)
+    _, actions = policy.step(spawned, model.Verified(7, True), NOW)
     assert actions == (Note("started", "bot is running: PID 7, as asked", "ok"),)
-    _, actions = policy.step(spawned, policy.Stopped(restarting=False), NOW)
+    _, actions = policy.step(spawned, model.Stopped(restarting=False), NOW)
     assert actions == (Note("stopped", "bot stopped, as asked", "ok"),)
 
 
@@ -197,7 +197,7 @@ def test_a_failure_exactly_an_hour_old_is_forgotten_and_the_end_of_a_loop_makes_
         phase=State.RUNNING, running_since=NOW - 600, attempt=3, breaker=True, failure_told=True,
         failures=(NOW - 3600, NOW - 3599),
     )  # fmt: skip
-    calm, actions = policy.step(loop, policy.Tick(), NOW)
+    calm, actions = policy.step(loop, model.Tick(), NOW)
     assert calm.failures == (NOW - 3599,) and not calm.breaker and not calm.failure_told and calm.attempt == 0
     assert [note.kind for note in only(actions, Note)] == ["recovered"] and len(alerts(actions)) == 1
 

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from tests.unit.watchdog.story import Story
-from watchdog import policy
-from watchdog.policy import BREAKER, HEALTHY, LADDER, WINDOW, Memory
+from watchdog import model, policy
+from watchdog.model import Memory
+from watchdog.policy import BREAKER, HEALTHY, LADDER, WINDOW
 from watchdog.states import ALIVE, State, status_exit_code
 
 HOUR = 3600.0
@@ -22,7 +23,7 @@ def test_a_reboot_is_no_failure() -> None:
     story = Story()
     for _ in range(20):
         story.run(60)
-        story.feed(policy.Rebooted())
+        story.feed(model.Rebooted())
         story.now += 5
         assert story.vacant(), "started at once after every boot"
     assert not story.is_open() and story.memory.failures == ()
@@ -66,7 +67,7 @@ def test_adopting_the_recorded_bot_says_nothing() -> None:
     story = Story()
     story.run(HOUR)
     notes, alerts = len(story.notes), len(story.alerts)
-    story.feed(policy.Adopted(story.pid, "it holds the bot's lock", HOUR, True))
+    story.feed(model.Adopted(story.pid, "it holds the bot's lock", HOUR, True))
     assert (len(story.notes), len(story.alerts)) == (notes, alerts)
     assert story.is_in(State.RUNNING)
 
@@ -74,7 +75,7 @@ def test_adopting_the_recorded_bot_says_nothing() -> None:
 @pytest.mark.fault("F02")
 def test_adopting_a_stranger_is_a_warning_and_starts_nothing() -> None:
     story = Story()
-    actions = story.feed(policy.Adopted(4711, "started by hand", 30.0, False))
+    actions = story.feed(model.Adopted(4711, "started by hand", 30.0, False))
     assert story.starts == 0
     assert [note.level for note in story.notes] == ["warning"]
     assert "4711" in story.notes[0].text and len(actions) == 1
@@ -85,7 +86,7 @@ def test_an_adopted_bot_that_has_long_been_healthy_settles_the_past() -> None:
     story.crash_loop(BREAKER)
     told = len(story.alerts)
     story.now += WINDOW
-    story.feed(policy.Adopted(4711, "started by hand", WINDOW, False))
+    story.feed(model.Adopted(4711, "started by hand", WINDOW, False))
     assert not story.is_open()
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
 
@@ -98,7 +99,7 @@ def test_an_adopted_bot_that_has_long_been_healthy_settles_the_past() -> None:
 def test_the_unknown_is_told_once_and_nothing_is_started() -> None:
     story = Story()
     for _ in range(50):
-        story.feed(policy.Unclear("PID 7 holds the lock and is not known to be the bot"))
+        story.feed(model.Unclear("PID 7 holds the lock and is not known to be the bot"))
         story.now += 10
     assert story.starts == 0
     assert story.is_in(State.UNKNOWN)
@@ -108,17 +109,17 @@ def test_the_unknown_is_told_once_and_nothing_is_started() -> None:
 
 def test_another_unknown_is_told_again() -> None:
     story = Story()
-    story.feed(policy.Unclear("PID 7"))
-    story.feed(policy.Unclear("PID 8"))
+    story.feed(model.Unclear("PID 7"))
+    story.feed(model.Unclear("PID 8"))
     assert len(story.said("error")) == 2
 
 
 def test_an_unknown_that_comes_back_after_it_was_settled_is_told_again() -> None:
     story = Story()
-    story.feed(policy.Unclear("PID 7"))
+    story.feed(model.Unclear("PID 7"))
     assert story.vacant()
     story.run(10)
-    story.feed(policy.Unclear("PID 7"))
+    story.feed(model.Unclear("PID 7"))
     assert len(story.said("error")) == 2
 
 
@@ -128,8 +129,8 @@ def test_duplicates_are_told_once_and_none_is_stopped() -> None:
     story.run(10)
     before = story.memory
     for _ in range(50):
-        actions = story.feed(policy.Duplicate("more than one bot is running: PIDs 1, 2"))
-        assert not any(isinstance(action, policy.Start) for action in actions)
+        actions = story.feed(model.Duplicate("more than one bot is running: PIDs 1, 2"))
+        assert not any(isinstance(action, model.Start) for action in actions)
         story.now += 30
     assert len(story.said("error")) == 1
     assert story.memory._replace(told="") == before
@@ -140,7 +141,7 @@ def test_a_stuck_bot_is_told_once() -> None:
     story = Story()
     story.run(10)
     for _ in range(10):
-        story.feed(policy.Stuck("PID 7 survived SIGKILL"))
+        story.feed(model.Stuck("PID 7 survived SIGKILL"))
         assert story.is_in(State.STUCK)
     assert len(story.said("error")) == 1
 
@@ -149,7 +150,7 @@ def test_a_stuck_bot_is_never_called_recovered() -> None:
     story = Story()
     story.crash_loop(BREAKER)
     story.run(30)
-    story.feed(policy.Stuck("PID 7 survived SIGKILL"))
+    story.feed(model.Stuck("PID 7 survived SIGKILL"))
     told = len(story.alerts)
     story.tick(2 * HEALTHY)
     assert len(story.alerts) == told, story.alerts[told:]
@@ -179,13 +180,13 @@ def test_every_state_has_a_row_in_that_table() -> None:
 def test_every_event_of_the_policy_is_handled_by_a_step_that_changes_no_argument() -> None:
     memory = Memory(phase=State.RUNNING, failures=(1.0, 2.0), running_since=5.0)
     before = memory._asdict()
-    events: list[policy.Event] = [
-        policy.Adopted(1, "x", 1.0, True), policy.Rebooted(), policy.Vacant(True, False, False, ""),
-        policy.Spawned(1, False), policy.Verified(1, False), policy.Died(1, 1, "x", 1.0, True, ""),
-        policy.Stopped(False), policy.Stuck("x"), policy.Unclear("x"), policy.Duplicate("x"), policy.Asked(),
-        policy.Tick(),
+    events: list[model.Event] = [
+        model.Adopted(1, "x", 1.0, True), model.Rebooted(), model.Vacant(True, False, False, ""),
+        model.Spawned(1, False), model.Verified(1, False), model.Died(1, 1, "x", 1.0, True, ""),
+        model.Stopped(False), model.Stuck("x"), model.Unclear("x"), model.Duplicate("x"), model.Asked(),
+        model.Tick(),
     ]  # fmt: skip
-    assert {type(event) for event in events} == set(get_args(policy.Event))
+    assert {type(event) for event in events} == set(get_args(model.Event))
     for event in events:
         first = policy.step(memory, event, 100.0)
         assert policy.step(memory, event, 100.0) == first, "the same question has the same answer"

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit.watchdog.parts import VirtualClock
 from tests.unit.watchdog.reckoning import Reckoning
-from watchdog import policy, snapshot, states
-from watchdog.policy import LADDER, Alert, Memory, Start
+from watchdog import model, policy, snapshot, states
+from watchdog.model import Alert, Memory, Start
+from watchdog.policy import LADDER
 from watchdog.states import State
 
 PIDS = st.integers(2, 1 << 22)
@@ -47,14 +48,14 @@ class Life(RuleBasedStateMachine):
         """The boot clock."""
         return self.clock.boot_seconds
 
-    def feed(self, event: policy.Event) -> tuple[policy.Action, ...]:
+    def feed(self, event: model.Event) -> tuple[model.Action, ...]:
         """One step, and what must hold of every step."""
         before = self.memory
         self.memory, actions = policy.step(before, event, self.now)
         self.reckoning.see(before, event, self.now, self.memory, actions)
         for action in actions:
             if isinstance(action, Start):
-                assert isinstance(event, policy.Vacant), "only a vacant place may be filled"
+                assert isinstance(event, model.Vacant), "only a vacant place may be filled"
             if isinstance(action, Alert):
                 self.told(action)
         return actions
@@ -89,7 +90,7 @@ class Life(RuleBasedStateMachine):
             if self.pid is None or at is None or at > end or not self.verified:
                 break
             self.clock.pass_by(max(0.0, at - self.now) + 1e-6)
-            self.feed(policy.Tick())
+            self.feed(model.Tick())
             if not self.memory.breaker:
                 self.failed_told.clear()
         else:
@@ -104,7 +105,7 @@ class Life(RuleBasedStateMachine):
         due = self.memory.next_start is None or self.now >= self.memory.next_start
         held = self.held_for == self.script
         changed = self.held_for is not None and not held
-        actions = self.feed(policy.Vacant(self.wanted, self.maintenance, self.shutting_down, self.script))
+        actions = self.feed(model.Vacant(self.wanted, self.maintenance, self.shutting_down, self.script))
         allowed = self.wanted and not self.maintenance and not self.shutting_down and not held
         assert actions.count(Start()) == (1 if allowed and (due or changed) else 0), (
             "started against somebody's word, before its time, or not at all"
@@ -118,10 +119,10 @@ class Life(RuleBasedStateMachine):
             self.failed_told.clear()
         if works:
             self.pid, self.verified, self.born = pid, False, self.now
-            self.feed(policy.Spawned(pid, self.operator))
+            self.feed(model.Spawned(pid, self.operator))
         else:
             self.last_death = self.now
-            self.feed(policy.Died(None, None, "cannot start: no such file", 0.0, False, self.script))
+            self.feed(model.Died(None, None, "cannot start: no such file", 0.0, False, self.script))
 
     @precondition(lambda self: self.pid is not None and not self.verified)
     @rule()
@@ -129,7 +130,7 @@ class Life(RuleBasedStateMachine):
         """It has survived the start grace."""
         assert self.pid is not None
         self.verified = True
-        self.feed(policy.Verified(self.pid, self.operator))
+        self.feed(model.Verified(self.pid, self.operator))
         self.operator = False
         if not self.memory.breaker:
             self.failed_told.clear()
@@ -140,7 +141,7 @@ class Life(RuleBasedStateMachine):
         """It ends by itself, at any time."""
         text = "was killed by SIGKILL" if code is None else f"ended with exit code {code}"
         self.last_death = self.now
-        self.feed(policy.Died(self.pid, code, text, self.uptime(), self.verified, self.script))
+        self.feed(model.Died(self.pid, code, text, self.uptime(), self.verified, self.script))
         self.pid, self.verified, self.operator = None, False, False
         if code in states.HOLD_CODES:
             self.held_for = self.script
@@ -164,7 +165,7 @@ class Life(RuleBasedStateMachine):
         """start forgets the past; stop and restart end what runs and are proved before anything else happens."""
         self.wanted = word != "stop"
         if self.wanted:
-            self.feed(policy.Asked())
+            self.feed(model.Asked())
             self.held_for = None
             self.operator = self.pid is None or word == "restart"
             self.failed_told.clear()
@@ -172,7 +173,7 @@ class Life(RuleBasedStateMachine):
             self.operator = False
         if self.pid is not None and word != "start":
             self.clock.pass_by(seconds)
-            self.feed(policy.Stopped(restarting=self.wanted))
+            self.feed(model.Stopped(restarting=self.wanted))
             self.pid, self.verified, self.held_for = None, False, None
             self.failed_told.clear()
 
@@ -190,7 +191,7 @@ class Life(RuleBasedStateMachine):
     def somebody_starts_one_by_hand(self, pid: int, age: float) -> None:
         """A stranger is found running and adopted."""
         self.pid, self.verified, self.born = pid, True, self.now - age
-        self.feed(policy.Adopted(pid, "started by hand", age, False))
+        self.feed(model.Adopted(pid, "started by hand", age, False))
         assert self.memory.phase is State.RUNNING
         self.unknown = self.held_for = None
         self.failed_told = [kind for kind in self.failed_told if kind != "asks not to be"]  # a hold that was ended
@@ -203,7 +204,7 @@ class Life(RuleBasedStateMachine):
         """The guard is replaced: the recorded bot is adopted again."""
         assert self.pid is not None
         self.remember()
-        quiet = self.feed(policy.Adopted(self.pid, "it holds the bot's lock", self.uptime(), True))
+        quiet = self.feed(model.Adopted(self.pid, "it holds the bot's lock", self.uptime(), True))
         assert all("crash loop is over" in getattr(action, "text", "") for action in quiet)
         if not self.memory.breaker and not self.memory.failure_told:
             self.failed_told.clear()
@@ -212,7 +213,7 @@ class Life(RuleBasedStateMachine):
     @rule(text=st.sampled_from(["PID 7 holds the lock", "PID 8 holds the lock"]))
     def it_cannot_be_told_who_runs(self, text: str) -> None:
         """Somebody holds the lock who cannot be identified."""
-        actions = self.feed(policy.Unclear(text))
+        actions = self.feed(model.Unclear(text))
         assert not any(isinstance(action, Start) for action in actions)
         assert bool(actions) == (self.unknown != text), "told once, and told when it is another"
         self.unknown = text
@@ -222,7 +223,7 @@ class Life(RuleBasedStateMachine):
     def it_cannot_be_stopped_or_has_a_twin(self, stuck: bool) -> None:
         """It survives the kill ladder, or a second one is seen: told once, and nothing is started."""
         text = f"PID {self.pid} survived SIGKILL" if stuck else f"more than one bot is running: PIDs {self.pid}, 9"
-        event = policy.Stuck(text) if stuck else policy.Duplicate(text)
+        event = model.Stuck(text) if stuck else model.Duplicate(text)
         self.feed(event)
         assert self.feed(event) == ()
 
@@ -240,7 +241,7 @@ class Life(RuleBasedStateMachine):
         if waiting is not None:
             assert self.memory.next_start == pytest.approx(self.now + waiting - took)
         if self.memory.phase in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
-            assert not any(isinstance(action, Alert) for action in self.feed(policy.Rebooted()))
+            assert not any(isinstance(action, Alert) for action in self.feed(model.Rebooted()))
         assert len(self.memory.failures) <= failures
         self.pid, self.verified, self.operator, self.shutting_down = None, False, False, False
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.watchdog.story import Story
-from watchdog import policy
-from watchdog.policy import BREAKER, Memory
+from watchdog import model
+from watchdog.model import Memory
+from watchdog.policy import BREAKER
 from watchdog.states import HOLD_CODES, State
 
 HOUR = 3600.0
@@ -58,7 +59,7 @@ def test_the_operators_start_ends_the_hold() -> None:
     story.start()
     story.die(0.1, verified=False, code=78)
     assert not story.vacant()
-    story.feed(policy.Asked())
+    story.feed(model.Asked())
     assert story.vacant()
 
 
@@ -79,7 +80,7 @@ def test_a_held_bot_that_was_started_by_hand_is_restarted_again_when_it_dies() -
     story.die(0.1, verified=False, code=78)
     assert not story.vacant()
     story.now += HOUR
-    story.feed(policy.Adopted(4711, "without the lock, probably started by hand", 60.0, False))
+    story.feed(model.Adopted(4711, "without the lock, probably started by hand", 60.0, False))
     story.pid = 4711
     story.tick(24 * HOUR)
     story.now += story.die(24 * HOUR, code=None, text="was killed by SIGKILL")
@@ -93,7 +94,7 @@ def test_a_held_bot_that_was_started_by_hand_is_restarted_again_when_it_dies() -
 def test_a_stopped_bot_is_never_started_however_long_it_lasts() -> None:
     story = Story()
     story.run(HOUR)
-    story.feed(policy.Stopped(restarting=False))
+    story.feed(model.Stopped(restarting=False))
     for _ in range(200):
         story.now += HOUR
         assert not story.vacant(wanted=False)
@@ -117,7 +118,7 @@ def test_a_stop_forgets_the_failures_before_it() -> None:
     story = Story()
     story.crash_loop(BREAKER + 3)
     story.start()
-    story.feed(policy.Stopped(restarting=False))
+    story.feed(model.Stopped(restarting=False))
     assert story.memory == Memory(phase=State.STOPPED)
 
 
@@ -125,8 +126,8 @@ def test_a_restart_is_noted_as_one_action_and_not_alerted() -> None:
     story = Story()
     story.run(HOUR)
     told = len(story.alerts)
-    story.feed(policy.Asked())
-    story.feed(policy.Stopped(restarting=True))
+    story.feed(model.Asked())
+    story.feed(model.Stopped(restarting=True))
     assert not story.noted("stopped")
     assert story.vacant()
     story.run(10, operator=True)

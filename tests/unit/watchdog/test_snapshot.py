@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY, VirtualClock, attempt
 from tests.unit.watchdog.story import Story
-from watchdog import policy, snapshot
+from watchdog import model, policy, snapshot
 from watchdog.identity import Identity
-from watchdog.policy import LADDER, Memory
+from watchdog.model import Memory
+from watchdog.policy import LADDER
 from watchdog.snapshot import Snapshot
 from watchdog.states import State
 
@@ -240,14 +241,14 @@ def test_whatever_is_accepted_lets_the_policy_go_on(
     policy.settle_at(found.memory)
     json.dumps(found.memory._asdict())
     for event in (
-        policy.Adopted(7, "x", 5.0, True), policy.Spawned(7, False), policy.Verified(7, False), policy.Tick(),
-        policy.Died(7, 1, "x", 5.0, True, ""), policy.Unclear("x"), policy.Stuck("x"),
+        model.Adopted(7, "x", 5.0, True), model.Spawned(7, False), model.Verified(7, False), model.Tick(),
+        model.Died(7, 1, "x", 5.0, True, ""), model.Unclear("x"), model.Stuck("x"),
     ):  # fmt: skip
         policy.step(found.memory, event, now)
     memory = found.memory._replace(hold_code=None)
     longest = LADDER[-1]
-    _, actions = policy.step(memory, policy.Vacant(True, False, False, ""), now + longest + 1)
-    assert policy.Start() in actions, "a delay longer than the longest rung is damage, and keeps the bot down for ever"
+    _, actions = policy.step(memory, model.Vacant(True, False, False, ""), now + longest + 1)
+    assert model.Start() in actions, "a delay longer than the longest rung is damage, and keeps the bot down for ever"
 
 
 @pytest.mark.fault("F70")

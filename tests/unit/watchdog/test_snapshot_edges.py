@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from watchdog import clock, policy, snapshot
+from watchdog import clock, model, snapshot
 from watchdog.snapshot import Snapshot
 
 
@@ -16,7 +16,7 @@ def loaded(folder: Path, **changes: Any) -> Snapshot:
     """What is read from a sound document with changes."""
     sound = {
         "version": 1, "boot": clock.boot_id(), "saved_boot": clock.now(), "saved_utc": clock.utc(),
-        "memory": policy.Memory()._asdict(), "bot": None, "last_exit": None,
+        "memory": model.Memory()._asdict(), "bot": None, "last_exit": None,
     }  # fmt: skip
     path = folder / "state.json"
     path.write_text(json.dumps({**sound, **changes}))
