@@ -59,7 +59,8 @@ def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> Non
 @task
 def lint(_: Context) -> None:
     """Check style, types and the Ansible content."""
-    python = [name for name in ("watchdog", "remote", "release", "lab", "demo", "benchmarks") if (ROOT / name).is_dir()]
+    folders = ("watchdog", "bot", "remote", "release", "lab", "demo", "benchmarks")
+    python = [name for name in folders if (ROOT / name).is_dir()]
     python += [name for name in ("tasks.py", "fabfile.py") if (ROOT / name).exists()]
     commands = [
         ["ruff", "check"],
