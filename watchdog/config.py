@@ -10,7 +10,9 @@ import os
 import sys
 from typing import NamedTuple
 
+from . import limits
 from .errors import ConfigError
+from .limits import Limits
 from .settings import SMTP, expand, gather, locate_app_dir, locate_script
 
 _YES = frozenset({"1", "true", "yes", "on"})
@@ -33,6 +35,9 @@ class Config(NamedTuple):
     start_grace: float
     stop_grace: float
     allow_root: bool
+    fresh_file: str | None
+    limits: Limits
+    judged_by: dict[str, str]
     smtp: dict[str, str]
     files: tuple[str, ...]
     door: str | None
@@ -58,8 +63,9 @@ class Config(NamedTuple):
             "WATCHDOG_START_GRACE": repr(self.start_grace),
             "WATCHDOG_STOP_GRACE": repr(self.stop_grace),
             "WATCHDOG_ALLOW_ROOT": "1" if self.allow_root else "",
+            "WATCHDOG_FRESH_FILE": self.fresh_file or "",
         }
-        return {**variables, **self.smtp}
+        return {**variables, **self.judged_by, **self.smtp}
 
 
 def load(environ: dict[str, str], files: list[str], door: str | None = None) -> Config:
@@ -94,6 +100,11 @@ def load(environ: dict[str, str], files: list[str], door: str | None = None) -> 
         start_grace=_seconds(values, "WATCHDOG_START_GRACE", 0.1, 3600, origin),
         stop_grace=_seconds(values, "WATCHDOG_STOP_GRACE", 0, 3600, origin),
         allow_root=allow_root,
+        fresh_file=optional("WATCHDOG_FRESH_FILE"),
+        limits=limits.parse(
+            values, lambda key, what: ConfigError(f"{key}: {values[key]!r} {what}{_from(origin, key)}")
+        ),
+        judged_by={key: values[key] for key in limits.SETTINGS},
         smtp={key: values[key] for key in SMTP if values.get(key)},
         files=tuple(files),
         door=door,

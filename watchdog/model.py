@@ -9,6 +9,12 @@ from typing import NamedTuple, Union
 
 from .states import State
 
+WINDOW = 3600.0
+"""Seconds within which failures and hangs are counted."""
+
+BUDGET_WINDOW = 6 * 3600.0
+"""Seconds within which alerts of one sort are counted."""
+
 
 class Memory(NamedTuple):
     """All that the policy remembers; it is saved after every change and survives guard and host."""
@@ -29,7 +35,29 @@ class Memory(NamedTuple):
     failure_told: bool = False
     told: str = ""
     hold_code: int | None = None
-    hold_script: str = ""
+    script: str = ""
+    reminded_at: float | None = None
+    doubts: tuple[str, ...] = ()
+    doubt: str = ""
+    doubt_since: float | None = None
+    doubt_told: bool = False
+    doubts_told_at: tuple[float, ...] = ()
+    hung_at: tuple[float, ...] = ()
+
+
+class Sign(NamedTuple):
+    """A reason to doubt that a living bot works, with its evidence in one sentence.
+
+    ``since`` is when it began; ``measured`` and ``limit`` are in the unit of its ``kind`` (`limits.KINDS`): seconds,
+    bytes, percent or descriptors. ``proof``: it held for its full time, and the operator lets its kind restart the bot.
+    """
+
+    kind: str
+    proof: bool
+    text: str
+    since: float
+    measured: float
+    limit: float
 
 
 # Events -------------------------------------------------------------------------------------------------------------
@@ -110,11 +138,20 @@ class Asked(NamedTuple):
     """The operator asked for a start or restart: the counters begin anew."""
 
 
+class Judged(NamedTuple):
+    """The bot was looked at. ``allowed`` is False while hands are off it: nothing is done and nobody is told."""
+
+    signs: tuple[Sign, ...]
+    allowed: bool = True
+
+
 class Tick(NamedTuple):
     """Time passed while the bot runs."""
 
 
-Event = Union[Adopted, Rebooted, Vacant, Spawned, Verified, Died, Stopped, Stuck, Unclear, Duplicate, Asked, Tick]
+Event = Union[
+    Adopted, Rebooted, Vacant, Spawned, Verified, Died, Stopped, Stuck, Unclear, Duplicate, Asked, Judged, Tick
+]
 
 
 # Actions ------------------------------------------------------------------------------------------------------------
@@ -122,6 +159,12 @@ Event = Union[Adopted, Rebooted, Vacant, Spawned, Verified, Died, Stopped, Stuck
 
 class Start(NamedTuple):
     """Spawn the bot now."""
+
+
+class Kill(NamedTuple):
+    """End the bot, which is hung: ``text`` is the evidence."""
+
+    text: str
 
 
 class Note(NamedTuple):
@@ -139,5 +182,5 @@ class Alert(NamedTuple):
     text: str
 
 
-Action = Union[Start, Note, Alert]
+Action = Union[Start, Kill, Note, Alert]
 Step = tuple[Memory, tuple[Action, ...]]

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .doubt import DOUBTS, HANGS, SURE, judged
 from .model import (
+    BUDGET_WINDOW,
+    WINDOW,
     Action,
     Adopted,
     Alert,
@@ -16,6 +19,7 @@ from .model import (
     Died,
     Duplicate,
     Event,
+    Judged,
     Memory,
     Note,
     Rebooted,
@@ -37,15 +41,14 @@ LADDER = (0, 1, 2, 5, 10, 20, 40, 80, 160, 300)
 HEALTHY = 600.0
 """Seconds of running after which the ladder begins anew."""
 
-WINDOW = 3600.0
-"""Seconds within which failures are counted for the breaker."""
-
 CALM = 1
 """Failures within WINDOW at which an open breaker closes again; between the two numbers nothing flips to and fro."""
 
 BUDGET = 10
-BUDGET_WINDOW = 6 * 3600.0
-"""So many mails about restarts within so many seconds; deaths themselves are always recorded."""
+"""So many mails about restarts within BUDGET_WINDOW; deaths themselves are always recorded."""
+
+REMINDER = 86400.0
+"""Seconds until a bot that does not come up is told of again."""
 
 MAINTENANCE = "maintenance"
 SHUTDOWN = "shutdown"
@@ -70,7 +73,7 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     since = now - event.uptime
     changed = memory._replace(
         phase=State.RUNNING, running_since=since, down_since=None, next_start=None, pause="", hold_code=None,
-        hold_script="", told=memory.told if event.known else "",
+        told=memory.told if event.known else "", **SURE,
     )  # fmt: skip
     changed, actions = _settle(changed, now)
     if event.known:
@@ -85,7 +88,7 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
 
 def _rebooted(memory: Memory, event: Rebooted, now: float) -> Step:
     changed = memory._replace(
-        phase=State.DOWN, running_since=None, next_start=None, reason="was ended by a reboot of the host"
+        phase=State.DOWN, running_since=None, next_start=None, reason="was ended by a reboot of the host", **SURE
     )
     return changed, (Note("rebooted", "the host was rebooted since the bot was last seen"),)
 
@@ -99,13 +102,17 @@ def _vacant(memory: Memory, event: Vacant, now: float) -> Step:
     if event.maintenance:
         note = Note("not-started", "bot is down; maintenance is on: not started", "warning")
         return memory._replace(phase=State.DOWN, pause=MAINTENANCE), () if pause == MAINTENANCE else (note,)
+    notes: tuple[Action, ...] = ()
+    if event.script and event.script != memory.script:
+        if (memory.attempt and memory.script) or memory.hold_code is not None:
+            notes = (Note("redeployed", "the bot's files have changed: its failures are forgotten"),)
+            memory = memory._replace(hung_at=(), **_FORGIVEN)
+        memory = memory._replace(script=event.script)
     if memory.hold_code is not None:
-        if memory.hold_script == event.script:
-            return memory._replace(phase=State.HELD, next_start=None), ()
-        memory = memory._replace(hold_code=None, hold_script="", attempt=0, next_start=None)
+        return memory._replace(phase=State.HELD, next_start=None), ()
     if memory.next_start is not None and now < memory.next_start:
-        return memory._replace(phase=State.FAILED if memory.breaker else State.BACKOFF), ()
-    return memory._replace(next_start=None), (Start(),)
+        return memory._replace(phase=State.FAILED if memory.breaker else State.BACKOFF), notes
+    return memory._replace(next_start=None), (*notes, Start())
 
 
 def _spawned(memory: Memory, event: Spawned, now: float) -> Step:
@@ -155,24 +162,36 @@ def _died(memory: Memory, event: Died, now: float) -> Step:
         running_since=None,
         down_since=now if memory.down_since is None else memory.down_since,
         reason=event.text,
+        script=event.script or memory.script,
+        **SURE,
     )
     who = "bot" if event.pid is None else f"bot (PID {event.pid})"
     lived = "" if event.pid is None else f" after {_ago(event.uptime)}"
     actions: list[Action] = [Note("died", f"{who} {event.text}{lived}", "error")]
     if event.code in HOLD_CODES:
-        changed = changed._replace(phase=State.HELD, hold_code=event.code, hold_script=event.script, next_start=None)
+        changed = changed._replace(phase=State.HELD, hold_code=event.code, next_start=None, script=event.script)
         text = f"bot ended with code {event.code}, which asks not to be restarted: mend it, then `start`"
         return changed, (*actions, Note("held", text, "error"), Alert("failed", text))
     if len(failures) >= BREAKER and not memory.breaker:
         text = f"bot died {len(failures)} times within an hour, at last it {event.text}; next try in {_ago(delay)}"
-        changed = changed._replace(breaker=True, phase=State.FAILED, failure_told=True)
+        changed = changed._replace(breaker=True, phase=State.FAILED, failure_told=True, reminded_at=now)
         return changed, (*actions, Note("breaker", text, "error"), Alert("failed", text))
     if memory.breaker:
-        return changed._replace(phase=State.FAILED), tuple(actions)
+        changed, reminder = _remind(changed._replace(phase=State.FAILED), now)
+        return changed, (*actions, *reminder)
     if not event.verified and not memory.failure_told:
         text = f"bot did not start: it {event.text}; next try in {_ago(delay)}"
         return changed._replace(failure_told=True), (*actions, Alert("failed", text))
     return changed, tuple(actions)
+
+
+def _remind(memory: Memory, now: float) -> Step:
+    """A bot that stays down is told of again once in a while: silence would mean that all is well."""
+    if memory.reminded_at is None or now - memory.reminded_at < REMINDER:
+        return memory, ()
+    since = "" if memory.down_since is None else f", not running for {_ago(now - memory.down_since)}"
+    text = f"bot is still {memory.phase.value}{since}: it {memory.reason}"
+    return memory._replace(reminded_at=now), (Note("reminder", text, "error"), Alert("failed", text))
 
 
 def _stopped(memory: Memory, event: Stopped, now: float) -> Step:
@@ -208,8 +227,7 @@ def _duplicate(memory: Memory, event: Duplicate, now: float) -> Step:
 
 def _asked(memory: Memory, event: Asked, now: float) -> Step:
     return memory._replace(
-        attempt=0, failures=(), breaker=False, next_start=None, hold_code=None, hold_script="", restarts=0,
-        failure_told=False, reason="", told_at=(), untold=0,
+        restarts=0, reason="", told_at=(), untold=0, hung_at=(), doubts_told_at=(), **_FORGIVEN,
     ), ()  # fmt: skip
 
 
@@ -254,6 +272,10 @@ def sane(memory: Memory, now: float) -> Memory:
         told_at=tuple(at for at in memory.told_at if now - BUDGET_WINDOW < at <= now)[-BUDGET:],
         untold=max(0, memory.untold),
         next_start=None if later is None or later != later else min(later, now + LADDER[-1]),
+        doubts_told_at=tuple(at for at in memory.doubts_told_at if now - BUDGET_WINDOW < at <= now)[-DOUBTS:],
+        hung_at=tuple(at for at in memory.hung_at if now - WINDOW < at <= now)[-HANGS:],
+        reminded_at=past(memory.reminded_at),
+        doubt_since=past(memory.doubt_since),
         running_since=past(memory.running_since),
         down_since=past(memory.down_since),
         outage=None if memory.outage is None or not 0 <= memory.outage < 1e10 else memory.outage,
@@ -269,6 +291,10 @@ def shifted(memory: Memory, by: float) -> Memory:
     return memory._replace(
         failures=tuple(at + by for at in memory.failures),
         told_at=tuple(at + by for at in memory.told_at),
+        doubts_told_at=tuple(at + by for at in memory.doubts_told_at),
+        hung_at=tuple(at + by for at in memory.hung_at),
+        reminded_at=move(memory.reminded_at),
+        doubt_since=move(memory.doubt_since),
         next_start=move(memory.next_start),
         running_since=move(memory.running_since),
         down_since=move(memory.down_since),
@@ -280,6 +306,12 @@ def _ago(seconds: float) -> str:
 
     return human(max(0.0, seconds))
 
+
+_FORGIVEN: dict[str, Any] = {
+    "attempt": 0, "failures": (), "breaker": False, "next_start": None, "hold_code": None, "failure_told": False,
+    "reminded_at": None, "script": "",
+}  # fmt: skip
+"""No failure of the bot counts any more."""
 
 _HANDLERS: dict[type, Callable[[Memory, Any, float], Step]] = {
     Adopted: _adopted,
@@ -293,5 +325,6 @@ _HANDLERS: dict[type, Callable[[Memory, Any, float], Step]] = {
     Unclear: _unclear,
     Duplicate: _duplicate,
     Asked: _asked,
+    Judged: judged,
     Tick: _tick,
 }

@@ -98,8 +98,10 @@ def _memory(found: dict[str, Any]) -> model.Memory:
         value = found.get(field, default)
         if field == "phase":
             value = State(value)
-        elif field in ("failures", "told_at"):
+        elif field in ("failures", "told_at", "doubts_told_at", "hung_at"):
             value = tuple(float(at) for at in value or ())
+        elif field == "doubts":
+            value = tuple(str(kind) for kind in value or ())
         elif default is None:
             value = None if value is None else (int(value) if field == "hold_code" else float(value))
         elif not isinstance(value, type(default)):

@@ -29,13 +29,20 @@ class Reckoning:
             self.__init__()  # type: ignore[misc]
         elif isinstance(event, model.Died):
             opened = self._died(event, now, memory)
-        elif isinstance(event, model.Vacant) and before.hold_code is not None and memory.hold_code is None:
-            assert Start() in actions, "a hold ends only for a start"
-            self.rung = 0
+        elif isinstance(event, model.Vacant) and self._redeployed(before, event):
+            assert Start() in actions, "what was deployed anew is tried at once"
+            self.rung, self.failures, self.breaker = 0, [], False
         assert (memory.attempt, memory.breaker) == (self.rung, self.breaker), (self.rung, self.breaker, memory)
         assert sum("within an hour" in alert.text for alert in alerts) == opened, "one critical alert a crash loop"
         assert sum("crash loop is over" in alert.text for alert in alerts) == over, "told once when it is over"
         self._mailed([alert for alert in alerts if alert.kind == "restarted" and "loop is over" not in alert.text], now)
+
+    @staticmethod
+    def _redeployed(before: Memory, event: model.Vacant) -> bool:
+        """Another script than the one that failed, where a bot may be started at all."""
+        free = event.wanted and not event.maintenance and not event.shutting_down
+        failed = before.hold_code is not None or (before.attempt > 0 and before.script != "")
+        return free and failed and event.script not in ("", before.script)
 
     def rebooted(self, by: float) -> None:
         """The boot clock has begun anew; the bot is gone."""

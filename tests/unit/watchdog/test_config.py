@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY, one_line
-from watchdog import config, settings
+from watchdog import config, limits, settings
 from watchdog.errors import ConfigError
 
 ROOT = {"WATCHDOG_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
@@ -49,6 +49,7 @@ def test_with_nothing_set_everything_lies_in_the_current_directory(
         name="dcaTrader", app_dir=str(project), script=str(project / "src/main_app.py"), python=sys.executable,
         args=(), app_log=None, app_env_file=None, pid_file=str(project / "main_app.pid"),
         log_dir=str(project / "logs"), state_dir=None, start_grace=3.0, stop_grace=20.0, allow_root=bool(ROOT),
+        fresh_file=None, limits=limits.Limits(), judged_by={key: settings.SETTINGS[key] for key in limits.SETTINGS},
         smtp={}, files=(), door=None,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.watchdog.parts import PROPERTY
-from watchdog import clock, model, policy, snapshot
+from watchdog import clock, limits, model, policy, snapshot
 from watchdog.identity import Identity
 from watchdog.model import Memory, Start
 from watchdog.states import State
@@ -35,9 +35,20 @@ MEMORIES = st.builds(
     failure_told=st.booleans(),
     told=st.sampled_from(["", "a", "b"]),
     hold_code=st.none() | st.sampled_from([78, 79]),
-    hold_script=SCRIPTS,
+    script=SCRIPTS,
+    reminded_at=st.none() | st.floats(0, NOW),
+    doubts=st.lists(st.sampled_from(limits.KINDS), max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
+    doubt=st.text(max_size=5),
+    doubt_since=st.none() | st.floats(0, NOW),
+    doubt_told=st.booleans(),
+    doubts_told_at=st.lists(st.floats(0, NOW), max_size=8).map(lambda found: tuple(sorted(found))),
+    hung_at=st.lists(st.floats(0, NOW), max_size=5).map(lambda found: tuple(sorted(found))),
 )
 TEXTS = st.sampled_from(["a", "b"])
+MOMENTS = st.floats(0, NOW)
+SIGNS = st.lists(
+    st.builds(model.Sign, st.sampled_from(limits.KINDS), st.booleans(), TEXTS, MOMENTS, MOMENTS, MOMENTS), max_size=3
+).map(tuple)
 BY_TYPE: dict[type, st.SearchStrategy[model.Event]] = {
     model.Adopted: st.builds(model.Adopted, st.integers(2, 99), TEXTS, st.floats(0, NOW), st.booleans()),
     model.Rebooted: st.just(model.Rebooted()),
@@ -53,6 +64,7 @@ BY_TYPE: dict[type, st.SearchStrategy[model.Event]] = {
     model.Unclear: st.builds(model.Unclear, TEXTS),
     model.Duplicate: st.builds(model.Duplicate, TEXTS),
     model.Asked: st.just(model.Asked()),
+    model.Judged: st.builds(model.Judged, SIGNS, st.booleans()),
     model.Tick: st.just(model.Tick()),
 }  # fmt: skip
 EVENTS = st.one_of(*BY_TYPE.values())
@@ -74,7 +86,7 @@ def test_any_order_of_events_is_answered_and_can_be_remembered(
         assert snapshot._memory(json.loads(json.dumps(memory._asdict()))) == memory
         assert Start() not in actions or _may_start(event, memory)
         assert memory.next_start is None or memory.next_start <= max(2 * NOW, now + policy.LADDER[-1])
-        assert len(memory.failures) <= 60 and len(memory.told_at) <= 12
+        assert len(memory.failures) <= 60 and len(memory.told_at) <= 12 and len(memory.hung_at) <= 5
 
 
 def _may_start(event: model.Event, memory: Memory) -> bool:
@@ -112,7 +124,7 @@ def test_a_snapshot_on_disk_is_read_back_as_it_was(tmp_path: Any) -> None:
     memory = Memory(
         phase=State.FAILED, attempt=7, failures=(now - 2.5, now - 1.5), breaker=True, next_start=now + 99.25,
         running_since=now - 5, down_since=now - 3, outage=4.0, restarts=12, reason="ended with exit code 1 — ä",
-        failure_told=True, told="x", hold_code=78, hold_script="1-2-3",
+        failure_told=True, told="x", hold_code=78, script="1-2-3",
     )  # fmt: skip
     one = snapshot.Snapshot(memory, Identity(7, 8, "boot", True), END)
     path = str(tmp_path / "state.json")

@@ -184,7 +184,7 @@ def test_every_event_of_the_policy_is_handled_by_a_step_that_changes_no_argument
         model.Adopted(1, "x", 1.0, True), model.Rebooted(), model.Vacant(True, False, False, ""),
         model.Spawned(1, False), model.Verified(1, False), model.Died(1, 1, "x", 1.0, True, ""),
         model.Stopped(False), model.Stuck("x"), model.Unclear("x"), model.Duplicate("x"), model.Asked(),
-        model.Tick(),
+        model.Judged(()), model.Tick(),
     ]  # fmt: skip
     assert {type(event) for event in events} == set(get_args(model.Event))
     for event in events:

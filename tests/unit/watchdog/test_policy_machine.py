@@ -64,7 +64,9 @@ class Life(RuleBasedStateMachine):
         """No second alert of one kind of failure until something has changed; no recovery without a failure."""
         assert alert.text and "\n" not in alert.text and "None" not in alert.text
         if alert.kind == "failed":
-            kind = next(word for word in ("did not start", "within an hour", "asks not to be") if word in alert.text)
+            kind = next(
+                word for word in ("did not start", "within an hour", "asks not to be", "is still") if word in alert.text
+            )
             assert kind not in self.failed_told, f"told twice without a recovery in between: {alert.text}"
             self.failed_told.append(kind)
         elif alert.kind == "restarted" and "crash loop is over" in alert.text:
@@ -103,8 +105,11 @@ class Life(RuleBasedStateMachine):
         """The engine holds the lock, has found nobody and asks; where it may, it spawns, and that may fail."""
         self.unknown = None
         due = self.memory.next_start is None or self.now >= self.memory.next_start
-        held = self.held_for == self.script
-        changed = self.held_for is not None and not held
+        held = self.held_for is not None and self.script in ("", self.held_for)
+        failing = self.memory.script if self.memory.attempt else ""
+        changed = (self.held_for is not None and not held) or (
+            self.script != failing and "" not in (self.script, failing)
+        )
         actions = self.feed(model.Vacant(self.wanted, self.maintenance, self.shutting_down, self.script))
         allowed = self.wanted and not self.maintenance and not self.shutting_down and not held
         assert actions.count(Start()) == (1 if allowed and (due or changed) else 0), (

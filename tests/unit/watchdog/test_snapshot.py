@@ -95,8 +95,8 @@ def test_over_a_reboot_a_delay_is_shortened_by_the_time_that_has_passed(
     assert found.next_start is not None
     assert found.next_start - virtual_clock.boot_seconds == pytest.approx(delay - took)
     assert len(found.failures) == (0 if took > policy.WINDOW else len(story.memory.failures))
-    assert found._replace(failures=(), next_start=None, down_since=None) == story.memory._replace(
-        failures=(), next_start=None, down_since=None
+    assert found._replace(failures=(), next_start=None, down_since=None, reminded_at=None) == story.memory._replace(
+        failures=(), next_start=None, down_since=None, reminded_at=None
     )
 
 
