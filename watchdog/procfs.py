@@ -13,12 +13,17 @@ _GONE = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryEr
 
 
 class Stat(NamedTuple):
-    """The fields of /proc/PID/stat that identify a process. ``start`` is in clock ticks since boot."""
+    """What /proc/PID/stat says of a process. ``start`` is in clock ticks since boot; it identifies the process.
+
+    ``ticks``: CPU time of all its threads, in user and in kernel mode, in clock ticks.
+    """
 
     state: str
     parent: int
     session: int
     start: int
+    ticks: int
+    threads: int
 
 
 def pids() -> list[int]:
@@ -27,7 +32,7 @@ def pids() -> list[int]:
 
 
 def stat(pid: int) -> Stat | None:
-    """Identity fields of a process or of a thread; None when it is gone or hidden."""
+    """What the kernel says of a process or of a thread; None when it is gone or hidden."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -36,7 +41,9 @@ def stat(pid: int) -> Stat | None:
     fields = text[text.rfind(b")") + 2 :].split()  # the name in brackets may hold anything, spaces and brackets too
     if len(fields) < 20:
         return None
-    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3]), int(fields[19]))
+    state = fields[0].decode("ascii", "replace")
+    ticks = int(fields[11]) + int(fields[12])
+    return Stat(state, int(fields[1]), int(fields[3]), int(fields[19]), ticks, int(fields[17]))
 
 
 def alive(pid: int, start: int) -> bool:
