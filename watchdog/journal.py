@@ -5,13 +5,12 @@ Writing here is best effort: a full disk or a missing directory never stops the 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
 from typing import Any
 
-from . import clock
+from . import clock, store
 
 LOG_LIMIT = 5_000_000
 EVENTS_LIMIT = 2_000_000
@@ -90,32 +89,18 @@ def last_event(path: str) -> dict[str, Any] | None:
 
 
 def _append(path: str, line: str, limit: int) -> OSError | None:
+    text = line.encode("utf-8", "replace")
     try:
         try:
-            descriptor = _open(path)
+            size = store.append(path, text)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            descriptor = _open(path)
-        try:
-            text = line.encode("utf-8", "replace")
-            written = os.write(descriptor, text)
-            size = os.fstat(descriptor).st_size
-            if written < len(text):  # the disk is full: half a line would spoil the next one
-                if os.lseek(descriptor, 0, os.SEEK_CUR) == size:
-                    os.ftruncate(descriptor, size - written)
-                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        finally:
-            os.close(descriptor)
+            size = store.append(path, text)
         if size > limit:
             _rotate(path)
     except OSError as error:
         return error
     return None
-
-
-def _open(path: str) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-    return os.open(path, flags, 0o600)
 
 
 def _rotate(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Small files that outlive us: state.json, the operator's word, maintenance."""
+"""Small files that outlive us: state.json, the operator's word, maintenance; and lines at the end of longer ones."""
 
 from __future__ import annotations
 
@@ -80,3 +80,23 @@ def record(path: str, document: dict[str, Any]) -> None:
         raise
     finally:
         os.close(descriptor)
+
+
+def append(path: str, text: bytes) -> int:
+    """Add lines to a file, which is made where it is missing; its size then. Raises OSError, and has added nothing.
+
+    What is no plain file (a FIFO, a link) is refused. On a full disk the half that fitted is taken back: it would spoil
+    the next line.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        written = os.write(descriptor, text)
+        size = os.fstat(descriptor).st_size
+        if written < len(text):
+            if os.lseek(descriptor, 0, os.SEEK_CUR) == size:  # else another has written behind us
+                os.ftruncate(descriptor, size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    finally:
+        os.close(descriptor)
+    return size

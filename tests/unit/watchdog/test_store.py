@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +148,41 @@ def test_a_record_is_written_in_place_so_that_a_full_disk_does_not_matter(tmp_pa
     store.record(str(path), {"desired": "stopped"})
     assert (path.stat().st_ino, path.stat().st_size) == before
     assert store.load(str(path)) == {"desired": "stopped"}
+
+
+def test_lines_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    assert store.append(str(path), b"first\n") == 6
+    with pytest.raises(OSError, match="No space left") as caught, files_no_larger_than(10):
+        store.append(str(path), b"second\n")
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == b"first\n"
+    assert store.append(str(path), b"third\nfourth\n") == 19
+    assert path.read_bytes() == b"first\nthird\nfourth\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_are_added_to_plain_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "fifo")
+    for name, why in (
+        ("folder", "Is a directory"),
+        ("link", "symbolic links"),
+        ("fifo", "No such device"),
+        ("missing/file", "No such file"),
+    ):
+        with pytest.raises(OSError, match=why):
+            store.append(str(tmp_path / name), b"x\n")
+    assert not (tmp_path / "target").exists() and not (tmp_path / "missing").exists()
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """The kernel writes no more than that to any file: half a line, as on a disk that is full (setrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
