@@ -27,6 +27,7 @@ OURS = (
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/benchmarks.md",
+    "docs/bot.md",
     "docs/settings.md",
     "docs/verbs.md",
 )
