@@ -10,7 +10,6 @@ from watchdog import evidence
 # Stopped -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("F50")
 @pytest.mark.parametrize(("hang_after", "limit"), [(120, 60), (600, 60), (20, 20)])
 def test_a_stopped_bot_is_suspect_after_half_its_time_and_hung_after_all_of_it(hang_after: float, limit: float) -> None:
     bot = Watched(hang_after=hang_after)
@@ -66,7 +65,6 @@ def test_a_bot_whose_threads_all_sleep_beside_unread_data_is_suspect_and_then_hu
     assert proof.text == ("has not read 27.0 kB from 192.0.2.11:443 for 2 min, all its threads asleep (limit 2 min)")
 
 
-@pytest.mark.fault("F53")
 @pytest.mark.parametrize("counted", [True, False])
 def test_while_another_thread_runs_or_nobody_can_count_unread_data_is_only_suspect(counted: bool) -> None:
     bot = Watched()
@@ -215,7 +213,6 @@ def test_a_bot_that_sleeps_for_five_minutes_between_its_polls_is_left_alone() ->
 # Time ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("F54")
 @pytest.mark.parametrize("jump", [46.0, 3600.0, 86_400.0, -3600.0])
 def test_time_that_nobody_watched_is_not_held_against_the_bot(jump: float) -> None:
     bot = Watched(vows=100.0, fresh_after=100.0, deaf_after=100.0, restart_on=frozenset({"file", "deaf", "heartbeat"}))

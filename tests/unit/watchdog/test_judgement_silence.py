@@ -58,7 +58,6 @@ def test_a_debugger_or_a_dead_disk_is_no_hang(state: str) -> None:
     assert not any(sign.proof for signs in bot.said for sign in signs)
 
 
-@pytest.mark.fault("F56")
 def test_a_bot_that_never_beats_has_no_deadline() -> None:
     bot = Watched(heartbeat=10.0, vows=10.0)
     bot.live(7200)
@@ -170,7 +169,6 @@ def test_the_longest_gap_stretches_the_deadline() -> None:
 # The file ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("F51")
 @pytest.mark.parametrize("may_restart", [True, False])
 def test_a_file_that_is_changed_no_more_is_a_sign_and_restarts_where_that_is_wanted(may_restart: bool) -> None:
     bot = Watched(fresh_after=600, restart_on=ALL if may_restart else frozenset())
@@ -183,7 +181,6 @@ def test_a_file_that_is_changed_no_more_is_a_sign_and_restarts_where_that_is_wan
     assert not bot.first("file", not may_restart)
 
 
-@pytest.mark.fault("F56")
 def test_a_file_that_was_never_written_is_no_sign_and_one_left_behind_is_no_proof() -> None:
     bot = Watched(fresh_after=60, restart_on=ALL)
     bot.live(7200)
@@ -194,7 +191,6 @@ def test_a_file_that_was_never_written_is_no_sign_and_one_left_behind_is_no_proo
     assert bot.first("file", False) and not bot.first("file", True)
 
 
-@pytest.mark.fault("F54")
 def test_the_time_in_the_file_means_nothing_in_the_future_or_in_the_past() -> None:
     bot = Watched(fresh_after=60, restart_on=ALL)
     for moment in (10**18, 5, 3 * 10**18, 4, 2 * 10**18):
@@ -214,7 +210,6 @@ def test_a_file_that_is_rotated_or_missing_for_a_while_is_fresh_and_one_that_sta
 # The network ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("F52")
 @pytest.mark.parametrize("may_restart", [True, False])
 def test_a_feed_that_goes_mute_is_a_sign_and_restarts_where_that_is_wanted(may_restart: bool) -> None:
     bot = Watched(deaf_after=600, restart_on=ALL if may_restart else frozenset())
@@ -256,7 +251,6 @@ def test_a_trickle_above_the_keep_alives_is_data() -> None:
     assert not any(bot.said)
 
 
-@pytest.mark.fault("F52")
 def test_in_quiet_hours_silence_is_normal_and_after_them_it_counts_from_their_end() -> None:
     bot = Watched(deaf_after=600, fresh_after=600, restart_on=ALL, quiet=quiet.parse("Mon 00:05-08:00"))
     bot.file = (1, 1)
