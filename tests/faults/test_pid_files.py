@@ -173,7 +173,7 @@ def test_a_bot_started_by_hand_keeps_the_watchdog_from_starting_one(world: World
     world.guard()
     assert world.until_running() == pid
     world.kill(pid)
-    assert world.until_bot(other_than=pid) == world.until_running()
+    assert world.until_running(other_than=pid) == world.bot
 
 
 @pytest.mark.fault("F02")

@@ -16,7 +16,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 import watchdog
-from watchdog import identity
+from watchdog import identity, limits
+from watchdog import settings as names
 from watchdog.config import Config
 from watchdog.identity import Identity
 from watchdog.instance import Instance, locate
@@ -41,6 +42,7 @@ def settings_for(project: Path, **changes: Any) -> Config:
         name="dcaTrader", app_dir=str(project), script=str(project / "src" / "main_app.py"), python=sys.executable,
         args=(), app_log=None, app_env_file=None, pid_file=str(project / "main_app.pid"),
         log_dir=str(project / "logs"), state_dir=None, start_grace=3.0, stop_grace=20.0, allow_root=os.geteuid() == 0,
+        fresh_file=None, limits=limits.Limits(), judged_by={key: names.SETTINGS[key] for key in limits.SETTINGS},
         smtp={}, files=(), door=None,
     )  # fmt: skip
     return plain._replace(**changes)
