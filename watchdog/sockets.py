@@ -55,7 +55,7 @@ class Stream(NamedTuple):
 
 
 class Book:
-    """What is known of the sockets of one process: where to ask for a connection, and which are none."""
+    """What is known of the sockets of one process: where to ask for one, and which are no connections."""
 
     def __init__(self) -> None:
         self.connections: dict[int, tuple[bytes, str]] = {}
@@ -122,11 +122,8 @@ def _note(book: Book, pid: int, open_now: dict[int, str], kernel: socket.socket)
         raise _Unknown
     begun = time.thread_time()
     for family in (socket.AF_INET, socket.AF_INET6):
-        for inode, state, sockid in _walk(kernel, family, new):
-            if state == _LISTEN:
-                book.others.add(inode)
-            else:
-                book.connections[inode] = (_question(family, _ANY, sockid, inode), _peer(family, sockid))
+        for inode, sockid in _walk(kernel, family, new):
+            book.connections[inode] = (_question(family, _ANY, sockid), _peer(family, sockid))
     took = time.thread_time() - begun
     if took > _CHEAP:
         book.resting = clock.now() + took * _REST
@@ -147,7 +144,7 @@ def _ask(book: Book, kernel: socket.socket) -> tuple[Stream, ...]:
         part = inodes[first : first + _AT_ONCE]
         kernel.send(b"".join(book.connections[inode][0] for inode in part))
         for inode in part:
-            kind, body = _answer(kernel, inode)
+            kind, body = _answer(kernel)
             if kind == _ERROR and _code(body, 0) in (-errno.ENOENT, -errno.ESTALE):
                 del book.connections[inode]
                 book.others.add(inode)
@@ -161,29 +158,27 @@ def _ask(book: Book, kernel: socket.socket) -> tuple[Stream, ...]:
     return tuple(found)
 
 
-def _question(family: int, states: int, sockid: bytes, inode: int) -> bytes:
-    """One message; without a sockid, a request to dump. The answer repeats the inode as its sequence number."""
+def _question(family: int, states: int, sockid: bytes) -> bytes:
+    """One message; without a sockid, a request to dump."""
     flags, extensions = (_REQUEST, 1 << (_INFO - 1)) if sockid else (_REQUEST | _DUMP, 0)
     ask = _ASK.pack(family, socket.IPPROTO_TCP, extensions, states, sockid)
-    return _HEAD.pack(_HEAD.size + len(ask), _BY_FAMILY, flags, inode, 0) + ask
+    return _HEAD.pack(_HEAD.size + len(ask), _BY_FAMILY, flags, 0, 0) + ask
 
 
-def _answer(kernel: socket.socket, inode: int) -> tuple[int, bytes]:
+def _answer(kernel: socket.socket) -> tuple[int, bytes]:
     """Type and body of the next message."""
     data = kernel.recv(_LONGEST, socket.MSG_DONTWAIT)  # the kernel answers before send() returns
-    length, kind, _, number, _ = _HEAD.unpack_from(data)
-    if length > len(data) or number != inode:
+    length, kind, _, _, _ = _HEAD.unpack_from(data)
+    if length > len(data):
         raise _Unknown
     return kind, data[_HEAD.size : length]
 
 
-def _walk(kernel: socket.socket, family: int, wanted: set[int]) -> Iterator[tuple[int, int, bytes]]:
-    """(Inode, state, sockid) of the wanted sockets of that family, out of all that the kernel's tables hold."""
-    kernel.send(_question(family, _FIND, b"", 0))
+def _walk(kernel: socket.socket, family: int, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+    """(Inode, sockid) of the wanted sockets of that family, out of all that the kernel's tables hold."""
+    kernel.send(_question(family, _FIND, b""))
     while True:
         data = kernel.recv(_LONGEST, socket.MSG_DONTWAIT)
-        if not data:
-            raise _Unknown
         at = 0
         while at < len(data):
             length, kind, _, _, _ = _HEAD.unpack_from(data, at)
@@ -194,7 +189,7 @@ def _walk(kernel: socket.socket, family: int, wanted: set[int]) -> Iterator[tupl
                 raise _Unknown
             told = _TOLD.unpack_from(data, body)
             if told[-1] in wanted:
-                yield told[-1], told[1], told[4]
+                yield told[-1], told[4]
             at += length + 3 & ~3
 
 

@@ -82,13 +82,15 @@ def test_what_was_sent_counts_as_nothing_received(puppet: Puppet, server: socket
 
 
 def test_every_connection_is_one_stream_with_its_own_key(puppet: Puppet, server: socket.socket) -> None:
-    ends = [puppet.connect(server, f"it{number}") for number in range(70)]
+    server.listen(400)
+    puppet.do(f"kept['many'] = [socket.create_connection({server.getsockname()}) for _ in range(400)]")
+    ends = [server.accept()[0] for _ in range(400)]
     for number, end in enumerate(ends):
         end.sendall(b"x" * (number + 1))
     until(lambda: all(stream.backlog for stream in told(puppet)))
     found = told(puppet)
-    assert sorted(stream.backlog for stream in found) == list(range(1, 71))
-    assert len({stream.key for stream in found}) == 70
+    assert sorted(stream.backlog for stream in found) == list(range(1, 401))
+    assert len({stream.key for stream in found}) == 400
     for end in ends:
         end.close()
 
@@ -216,6 +218,24 @@ def test_a_connection_takes_the_place_of_another(puppet: Puppet, server: socket.
     with puppet.connect(server):  # under the same name: the first is closed
         second = only(puppet, book)
     assert second.key != first.key and set(book.connections) == {second.key}
+
+
+def test_a_connection_that_only_a_child_has_open_still_is_not_its_own(puppet: Puppet, server: socket.socket) -> None:
+    book = Book()
+    with puppet.connect(server):
+        puppet.do("kept['pipe'] = os.pipe()")
+        puppet.do("os.fork() or (os.close(kept['pipe'][1]), os.read(kept['pipe'][0], 1), os._exit(0))")
+        assert len(told(puppet, book)) == 1
+        puppet.do("kept['it'].close()")
+        assert told(puppet, book) == ()
+
+
+def test_the_book_forgets_what_is_closed(puppet: Puppet) -> None:
+    book = Book()
+    puppet.do("kept['pair'] = socket.socketpair()")
+    assert told(puppet, book) == () and len(book.others) == 2
+    puppet.do("[end.close() for end in kept.pop('pair')]")
+    assert told(puppet, book) == () and not book.others
 
 
 def test_on_a_crowded_host_new_connections_are_not_to_be_told_for_a_while(

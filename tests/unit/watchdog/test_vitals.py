@@ -76,8 +76,8 @@ def used(process: Puppet) -> Usage:
     return found
 
 
-def ptrace(request: int, pid: int) -> None:
-    """Make a request of ptrace(2) for a process, in the name of this thread."""
+def trace(request: int, pid: int) -> None:
+    """A request of ptrace(2) by this thread."""
     libc = ctypes.CDLL(None, use_errno=True)
     null = ctypes.c_void_p(0)
     assert libc.ptrace(ctypes.c_long(request), ctypes.c_long(pid), null, null) == 0, os.strerror(ctypes.get_errno())
@@ -175,10 +175,10 @@ def test_a_main_thread_that_spins_is_work_without_a_count(puppet: Puppet) -> Non
 
 def test_a_bot_that_a_debugger_holds_is_at_work_and_not_stopped(puppet: Puppet) -> None:
     asleep(puppet)
-    ptrace(ATTACH, puppet.pid)
+    trace(ATTACH, puppet.pid)
     os.waitpid(puppet.pid, 0)
     held = seen(puppet)
-    ptrace(DETACH, puppet.pid)
+    trace(DETACH, puppet.pid)
     assert (held.state, held.working) == ("t", True)
     assert not asleep(puppet).working
 
@@ -186,7 +186,7 @@ def test_a_bot_that_a_debugger_holds_is_at_work_and_not_stopped(puppet: Puppet) 
 def test_a_bot_that_is_traced_while_it_sleeps_is_at_work(puppet: Puppet) -> None:
     asleep(puppet)
     assert not seen(puppet, closely=True).working
-    ptrace(SEIZE, puppet.pid)
+    trace(SEIZE, puppet.pid)
     traced = seen(puppet, closely=True)
     assert (traced.state, traced.working) == ("S", True)
 
