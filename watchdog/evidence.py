@@ -22,8 +22,11 @@ GAP = 3
 FULL = 64 * 1024
 """Bytes of unread data after which it does not matter whether more arrives: the other side may have to wait."""
 
-SHARE = 0.5
+SHARE = 0.25
 """A bot that wants to run and gets less of a core is overloaded."""
+
+READS = 3
+"""Looks that must have found a connection read before it shows, by itself, that its reader hangs."""
 
 _MINUTE = 60.0
 
@@ -50,12 +53,12 @@ class Case(NamedTuple):
     """All that is known of one life of the bot.
 
     ``fresh``: nothing before that moment counts. ``halted``, ``frozen``: stopped, all threads asleep since that look.
-    ``borne``: the longest time for which it left data unread and then went on by itself. ``strained``: the last look
-    that found it wanting to run without getting a core, or held by a debugger. ``pulse``: when a look last saw a new
+    ``borne``: the longest time for which it left data unread and then went on by itself. ``calm``: looks in a row that
+    did not find it wanting to run without getting a core, or held by a debugger. ``pulse``: when a look last saw a new
     heartbeat, and the CPU ticks then. ``wired``: it had a TCP connection, or that could not be told; ``linked``: it
-    kept one from look to look. ``changed``: the file changed in this life. ``heard``: bytes since ``silent``;
-    ``level``: those of them that were more than keep-alives.
-    ``doubt``: look closely the next time.
+    kept one from look to look. ``filed``: when the file was last seen to change, ``changed``: that it did in this life.
+    ``silent``: since when there were keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to
+    being data. ``doubt``: look closely the next time.
     """
 
     at: float
@@ -65,7 +68,7 @@ class Case(NamedTuple):
     frozen: float | None = None
     tracks: tuple[Track, ...] = ()
     borne: float = 0.0
-    strained: float = float("-inf")
+    calm: int = 0
     pulse: tuple[float, int] = (0.0, 0)
     wired: bool = False
     linked: bool = False
@@ -101,7 +104,7 @@ def gather(case: Case, look: Look, limits: Limits, utc: float) -> Case:
         frozen=frozen,
         tracks=tracks,
         borne=borne,
-        strained=look.at if strained else case.strained,
+        calm=0 if strained else case.calm + 1,
         pulse=case.pulse if look.beats == before.beats else (look.at, look.ticks),
         wired=case.wired or look.streams != (),
         linked=case.linked or bool(_kept(before) & _kept(look)),
@@ -119,6 +122,7 @@ def _anew(case: Case, look: Look) -> Case:
         look=look,
         halted=look.at if look.state == "T" else None,
         frozen=None,
+        calm=0,
         tracks=tuple(_begun(stream, look.at, reads.get(stream.key, 0)) for stream in look.streams or ()),
         pulse=(look.at, look.ticks),
         wired=case.wired or look.streams != (),
@@ -172,7 +176,8 @@ def _next(old: Track | None, stream: Stream, at: float, keepalive: int) -> Track
     fed = old.fed
     if not stream.closing:  # data that comes with the end of a connection is a farewell
         more = stream.received - old.begun
-        fed = stream.backlog >= FULL or more > keepalive * max(1.0, (at - old.since) / _MINUTE)
+        full = stream.backlog >= FULL and old.reads >= READS  # not a download that was given up half-way
+        fed = full or more > keepalive * max(1.0, (at - old.since) / _MINUTE)
     return old._replace(received=stream.received, backlog=stream.backlog, fed=fed)
 
 
@@ -194,7 +199,8 @@ def _watch(case: Case, before: Look, look: Look, awake: bool) -> Case:
 
 def _listen(case: Case, before: Look, look: Look, limits: Limits, elapsed: float, awake: bool) -> Case:
     """The network: a level that sinks by the bytes of keep-alives, and runs over when there is more than that."""
-    if look.streams is None or before.streams is None or not awake:
+    waiting = any(track.fed for track in case.tracks)  # it has not read what there is: that is another illness
+    if look.streams is None or before.streams is None or waiting or not awake:
         return case._replace(silent=look.at, heard=0, level=0.0)
     known = {stream.key: stream.received for stream in before.streams}
     came = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .clock import TICKS_PER_SECOND, human
-from .evidence import Case, Track, gather, opened
+from .evidence import READS, Case, Track, gather, opened
 from .model import Sign
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ __all__ = ["Case", "judge", "opened"]
 
 STOPPED = 60.0
 """Seconds in state T that are enough, where HANG_AFTER is longer."""
-
-READS = 3
-"""Looks that must have found a connection read before it can prove that its reader hangs."""
 
 BEATS = 5
 """Heartbeats after which their pace is known."""
@@ -36,8 +33,8 @@ PATIENCE = 15
 IDLE = 0.1
 """Below this share of a core since the last heartbeat it does not compute."""
 
-CALM = 4
-"""Looks without want of CPU, or a debugger, that a proof needs where such a bot would look the same."""
+CALM = 5
+"""Looks in a row without want of CPU, or a debugger, that a proof needs where such a bot would look the same."""
 
 
 def judge(case: Case, look: Look, limits: Limits, utc: float, vows: float | None) -> tuple[Case, tuple[Sign, ...]]:
@@ -91,7 +88,7 @@ def _heartbeat(case: Case, look: Look, limits: Limits, vows: float | None) -> Si
     if silence <= limit or not (said or look.beats >= BEATS):
         return None
     if said:
-        proof, why = _calm(case, look, limits), "as set" if limits.heartbeat else "as it promised"
+        proof, why = case.calm >= CALM, "as set" if limits.heartbeat else "as it promised"
     else:
         proof, why = _corroborated(case, look, limits, limit), f"{human(look.longest)} at most until then"
     text = f"has sent no heartbeat for {human(silence)} (limit {human(limit)}, {why})"
@@ -108,7 +105,7 @@ def _corroborated(case: Case, look: Look, limits: Limits, limit: float) -> bool:
     at, ticks = case.pulse
     idle = (look.ticks - ticks) / TICKS_PER_SECOND < IDLE * (look.at - at)
     patience = 2 * limit if idle else max(2 * limit, PATIENCE * limits.hang_after)
-    return silence > patience and (waiting or not case.wired) and _calm(case, look, limits)
+    return silence > patience and (waiting or not case.wired) and case.calm >= CALM
 
 
 def _file(case: Case, look: Look, limits: Limits) -> Sign | None:
@@ -117,7 +114,7 @@ def _file(case: Case, look: Look, limits: Limits) -> Sign | None:
         return None
     what = "has not changed its file" if look.file else "has not made its file again"
     text = f"{what} for {human(lasted)} (limit {human(limits.fresh_after)})"
-    proof = case.changed and _calm(case, look, limits)  # a file that was never seen to change is not kept by this bot
+    proof = case.changed and case.calm >= CALM  # a file that was never seen to change is not kept by this bot
     return Sign("file", proof, text, case.filed, lasted, limits.fresh_after)
 
 
@@ -129,7 +126,7 @@ def _deaf(case: Case, look: Look, limits: Limits) -> Sign | None:
         f"has received {_size(case.heard)} over TCP in {human(lasted)} (limit {human(limits.deaf_after)}; "
         f"{limits.deaf_bytes} bytes a minute are silence)"
     )
-    return Sign("deaf", _calm(case, look, limits), text, case.silent, lasted, limits.deaf_after)
+    return Sign("deaf", case.calm >= CALM, text, case.silent, lasted, limits.deaf_after)
 
 
 def _silence(case: Case, look: Look) -> float:
@@ -145,10 +142,6 @@ def _stall(case: Case, limits: Limits) -> float:
 def _slept(case: Case, look: Look, track: Track) -> float:
     """Seconds for which this connection was unread and all threads asleep."""
     return 0.0 if case.frozen is None else look.at - max(case.frozen, track.since)
-
-
-def _calm(case: Case, look: Look, limits: Limits) -> bool:
-    return look.at - case.strained > CALM * limits.look_every
 
 
 def _size(count: int) -> str:

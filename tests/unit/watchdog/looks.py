@@ -30,7 +30,8 @@ class Watched:
         self.at, self.utc, self.vows = at, MONDAY, vows
         self.state, self.ticks, self.switches, self.working = "S", 0, 0, False
         self.streams: dict[int, Stream] | None = {}
-        self.beats, self.beat_at, self.longest = 0, None, 0.0
+        self.beats, self.longest = 0, 0.0
+        self.beat_at: float | None = None
         self.file: tuple[int, ...] | None = None
         self.counted = True
         self.case = judgement.opened(at)
