@@ -54,6 +54,12 @@ def restart(
     return fleet.act(Verb.RESTART, reason=reason, yes=yes, json_output=json, serial=serial)
 
 
+@verb(shorts={"yes": "y", "json": "j"}, help={"reason": _REASON, "yes": _YES, "json": _JSON})
+def reset(fleet: Control, reason: str | None = None, yes: bool = False, json: bool = False) -> int:
+    """Forget the bot's failures; one that should run and does not is started at once."""
+    return fleet.act(Verb.RESET, reason=reason, yes=yes, json_output=json)
+
+
 @verb(
     shorts={"lines": "n", "follow": "f", "json": "j"},
     help={

@@ -17,6 +17,7 @@ class Verb(str, Enum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    RESET = "reset"
     LOGS = "logs"
     MAINTENANCE = "maintenance"
     ALERT_TEST = "alert-test"
@@ -53,7 +54,7 @@ class Request:
             return _LOGS_LIMIT
         if self.verb is Verb.ALERT_TEST:
             return _MAIL_LIMIT
-        stopping = host.stop_grace if self.verb is not Verb.START else 0.0
+        stopping = host.stop_grace if self.verb in (Verb.STOP, Verb.RESTART) else 0.0
         starting = host.start_grace if self.verb is not Verb.STOP else 0.0
         return stopping + starting + _SLACK
 
@@ -64,7 +65,7 @@ def shell_line(argv: list[str]) -> str:
 
 
 def action_options(by: str, reason: str | None) -> tuple[str, ...]:
-    """Options of start, stop and restart."""
+    """Options of start, stop, restart and reset."""
     return _with_values(("--by", by), ("--reason", one_line(reason) if reason else None))
 
 

@@ -76,7 +76,7 @@ class Control:
         return exit_code(Verb.STATUS, (item.exit_code for item in reports))
 
     def act(self, verb: Verb, *, reason: str | None, yes: bool, json_output: bool, serial: str | None = None) -> int:
-        """start, stop or restart; with ``serial`` so many hosts at a time, and no further after a failure."""
+        """start, stop, restart or reset; with ``serial`` so many hosts at a time, and no further after a failure."""
         request = Request(verb, action_options(_operator(), reason))
         return self._change(request, yes=yes, json_output=json_output, serial=serial)
 

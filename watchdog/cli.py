@@ -59,6 +59,7 @@ def parser(prog: str) -> Parser:
         ("restart", "stop, then start"),
     ):
         _who(verb(name, f"{text}; the last word of the operator, over reboots and deploys"))
+    _who(verb("reset", "forget the bot's failures; a bot that should run and does not is started at once"))
     logs = verb("logs", "the bot's output, the watchdog's log or the events")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (50)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as the file grows")

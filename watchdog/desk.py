@@ -39,7 +39,7 @@ class Desk:
 
     def in_the_way(self, verb: str) -> Operation | None:
         """The other operation that a start or restart would collide with."""
-        others = [one for one in self._open if one.verb not in ("check", verb)]
+        others = [one for one in self._open if one.verb not in ("check", "reset", verb)]
         return others[0] if others and verb in ("start", "restart") else None
 
     def open(self, operation: Operation, view: View) -> None:
@@ -105,6 +105,13 @@ def result(one: Operation, view: View, code: ExitCode, text: str) -> Result:
 
 def outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | None:
     """Exit code and sentence of a settled operation, None while it is under way."""
+    found = _outcome(one, view, now)
+    if found and one.verb == "reset" and found[0] is ExitCode.OK:
+        return found[0], f"its failures are forgotten; {found[1]}"
+    return found
+
+
+def _outcome(one: Operation, view: View, now: float) -> tuple[ExitCode, str] | None:
     if view.unsettled:
         return None
     if view.pid is None:
@@ -132,7 +139,7 @@ def _without_bot(one: Operation, memory: model.Memory, now: float) -> tuple[Exit
 
 
 def _left_alone(one: Operation, memory: model.Memory) -> tuple[ExitCode, str] | None:
-    if memory.phase is State.STOPPED and one.verb == "check":
+    if memory.phase is State.STOPPED and one.verb in ("check", "reset"):
         return ExitCode.OK, "stopped by the operator: left alone"
     if memory.phase is State.STOPPED:
         return ExitCode.BUSY, "given up: `stop` came in between"

@@ -16,7 +16,7 @@ from .identity import Identity
 from .instance import Instance
 from .journal import Journal
 from .ledger import Ledger
-from .orders import Orders
+from .orders import FORGIVING, Orders
 from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
@@ -149,11 +149,11 @@ class Engine:
     # The operator ----------------------------------------------------------------------------------------------------
 
     def submit(self, operation: Operation) -> None:
-        """Begin start, stop, restart or check; `Operation.finish` is called when its outcome is known."""
+        """Begin start, stop, restart, reset or check; `Operation.finish` is called when its outcome is known."""
         if not self._orders.accept(operation, self._view()):
             return
         if self.bot and not self._ladder:
-            self._forgive() if operation.verb == "start" else self._carry_out_stop(self.bot)
+            self._forgive() if operation.verb in ("start", "reset") else self._carry_out_stop(self.bot)
         elif self.bot is None:
             self._claim.look_anew()
             self._converge()
@@ -207,7 +207,7 @@ class Engine:
         self._account_for_the_vanished()
         self._forgive()
         self._orders.desk.mark(self.memory.attempt)
-        asked = self._orders.desk.wants("start", "restart")
+        asked = self._orders.desk.wants(*FORGIVING)
         try:
             wanted = wish.read_desired(self.instance).wanted
         except OSError as error:
@@ -298,7 +298,7 @@ class Engine:
             return
         self.bot = bot._replace(verified=True)
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        operator = self._orders.desk.wants("start", "restart")
+        operator = self._orders.desk.wants(*FORGIVING)
         self.journal.say("debug", f"PID {bot.identity.pid} {how}")
         self._ledger.feed(model.Verified(bot.identity.pid, operator))
 

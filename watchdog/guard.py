@@ -224,7 +224,7 @@ class Guard:
 
     def _request(self, request: dict[str, Any], reply: control.Reply) -> None:
         verb = request.get("verb")
-        if verb in ("start", "stop", "restart", "check"):
+        if verb in ("start", "stop", "restart", "reset", "check"):
 
             def finish(result: Result) -> None:
                 reply(result.document())

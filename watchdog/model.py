@@ -135,7 +135,7 @@ class Duplicate(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The operator asked for a start or restart: the counters begin anew."""
+    """The operator asked for a start, restart or reset: the counters begin anew."""
 
 
 class Judged(NamedTuple):

@@ -1,4 +1,4 @@
-"""start, stop, restart and check: ask the guard; where there is none, take its lock and act ourselves."""
+"""start, stop, restart, reset and check: ask the guard; where there is none, take its lock and act ourselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .outbox import Outbox
 from .outcome import Operation, Result
 from .paths import Paths
 
-WAIT = {"check": 0.0, "start": 15.0, "restart": 15.0, "stop": 60.0}
+WAIT = {"check": 0.0, "start": 15.0, "restart": 15.0, "reset": 15.0, "stop": 60.0}
 """Seconds that a verb waits for somebody else who acts on the bot right now."""
 
 CHECK_LIMIT = 45.0

@@ -11,6 +11,9 @@ from .journal import Journal
 from .outcome import Operation
 from .states import ExitCode
 
+FORGIVING = ("start", "restart", "reset")
+"""Operations that let the counters begin anew, and whose start is the operator's own: no mail tells of it."""
+
 
 class Orders:
     """``wanted`` is the operator's word as it was read last: should a bot be running?"""
@@ -35,7 +38,7 @@ class Orders:
             operation.finish(result(operation, view, ExitCode.BUSY, text))
             return False
         operation.old_pid = view.pid
-        if verb != "check":
+        if verb in ("start", "stop", "restart"):
             try:
                 state = wish.STOPPED if verb == "stop" else wish.RUN
                 wish.write_desired(self._instance, state, operation.by, operation.reason)
@@ -44,9 +47,10 @@ class Orders:
                 operation.finish(result(operation, view, ExitCode.FAILED, text))
                 return False
             self.wanted = verb != "stop"
+        if verb != "check":
             why = f" ({operation.reason})" if operation.reason else ""
             self._journal.event(f"{verb}-asked", f"{verb} asked for by {operation.by}{why}", by=operation.by)
-        self._amnesty = self._amnesty or (verb in ("start", "restart") and not self.desk.wants(verb))
+        self._amnesty = self._amnesty or (verb in FORGIVING and not self.desk.wants(verb))
         self.desk.open(operation, view)
         return True
 
@@ -61,7 +65,7 @@ class Orders:
         return not asked and wish.read_maintenance(self._instance) is not None
 
     def amnesty(self) -> bool:
-        """True once after a start or restart was asked for: the counters begin anew."""
+        """True once after a start, restart or reset was asked for: the counters begin anew."""
         due, self._amnesty = self._amnesty, False
         return due
 

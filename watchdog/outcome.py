@@ -36,7 +36,7 @@ class Result(NamedTuple):
 
 
 class Operation:
-    """A start, stop, restart or check under way. ``finish`` is called once with its result.
+    """A start, stop, restart, reset or check under way. ``finish`` is called once with its result.
 
     ``patience`` is a boot-clock time until which a check waits for a delay of the ladder to pass. ``asked`` is when the
     operator spoke: a restart that has to be asked for twice, since a guard died over it, does not stop the new bot.

@@ -18,7 +18,7 @@ ALERT_TEST = 60
 
 
 def act(context: Context) -> int:
-    """start, stop, restart, check."""
+    """start, stop, restart, reset, check."""
     verb = context.arguments.verb
     reason = getattr(context.arguments, "reason", "")
     deadline.extend(operate.longest(context.config, verb))
@@ -273,6 +273,7 @@ VERBS: dict[str, Callable[[Context], int]] = {
     "start": act,
     "stop": act,
     "restart": act,
+    "reset": act,
     "status": status,
     "logs": show_logs,
     "maintenance": maintenance,

@@ -52,6 +52,8 @@ def test_who_and_why_are_told_in_harmless_words(checkout: Checkout, bot: Door) -
         ("start", {"action": "adopted", "pid": 7}, "adopted      PID 7"),
         ("stop", {"action": "stopped", "old_pid": 7}, "stopped      PID 7 is gone"),
         ("stop", {"action": "none", "message": "was not running"}, "ok           was not running"),
+        ("reset", {"action": "started", "pid": 7, "verified_after_s": 3.0}, "started      PID 7  verified after 3.0 s"),
+        ("reset", {"action": "none", "message": "forgotten; stopped"}, "ok           forgotten; stopped"),
         (
             "restart",
             {"action": "restarted", "pid": 8, "verified_after_s": 3},
@@ -111,7 +113,7 @@ def test_json_of_an_action_has_the_agents_document_as_result(checkout: Checkout,
     assert document["hosts"][0]["result"]["pid"] == 200
 
 
-@pytest.mark.parametrize("verb", ["restart", "stop", "start"])
+@pytest.mark.parametrize("verb", ["restart", "stop", "start", "reset"])
 def test_without_hosts_and_terminal_a_change_of_several_bots_is_refused(
     checkout: Checkout, fleet: dict[str, Door], verb: str
 ) -> None:

@@ -68,6 +68,26 @@ def test_a_bot_is_started_shown_restarted_with_proof_and_stopped(fab: Callable[.
     assert document["status"]["desired_by"] == f"alice@{os.uname().nodename.split('.')[0]}"
 
 
+def test_a_reset_ends_the_waiting_of_a_crash_loop_and_leaves_a_stopped_bot_alone(
+    fab: Callable[..., Any], world: World
+) -> None:
+    world.behave({"exit_after": 0.1, "exit_code": 78}, {})
+    world.guard()
+    world.until_event("held")
+    done = fab("reset", "--reason", "settings mended", LOGNAME="alice")
+    assert done.code == 0, done
+    first = world.until_bot()
+    assert done.out.startswith(f"bot  started      PID {first}  verified after 0.")
+    assert "(settings mended)" in world.until_event("reset-asked")["message"]
+    again = fab("reset")
+    assert (again.code, again.out.split(None, 2)[1:]) == (
+        0, ["ok", f"its failures are forgotten; already running: PID {first}\n"],
+    ), again  # fmt: skip
+    assert fab("stop").code == 0
+    left = fab("reset")
+    assert (left.code, world.bots()) == (0, []) and "stopped by the operator: left alone" in left.out, left
+
+
 def test_maintenance_is_switched_and_shown(fab: Callable[..., Any], world: World) -> None:
     on = fab("maintenance", "on", "--for", "90m", "--reason", "new strategy", LOGNAME="alice")
     assert on.code == 0, on

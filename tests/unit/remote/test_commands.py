@@ -28,6 +28,7 @@ REQUESTS = [
     Request(Verb.START, action_options("me@here", None)),
     Request(Verb.STOP, action_options("me@here", "holiday")),
     Request(Verb.RESTART, action_options("me@here", "-v2")),
+    Request(Verb.RESET, action_options("me@here", "the exchange is back")),
     Request(Verb.LOGS, logs_options(50, follow=False, since=None, grep=None, source=None)),
     Request(Verb.LOGS, logs_options(0, follow=True, since="10m", grep="-x|y", source="events")),
     Request(Verb.MAINTENANCE, maintenance_options(None, None, None, "me@here")),
@@ -64,6 +65,7 @@ def test_the_time_limit_of_a_restart_follows_from_the_hosts_graces() -> None:
     assert Request(Verb.RESTART).limit(slow) >= 180
     assert Request(Verb.STATUS).limit(slow) <= 30
     assert Request(Verb.STOP).limit(slow) < Request(Verb.RESTART).limit(slow)
+    assert Request(Verb.RESET).limit(slow) == Request(Verb.START).limit(slow) >= 60
 
 
 @pytest.mark.parametrize(

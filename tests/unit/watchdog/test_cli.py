@@ -67,7 +67,8 @@ def test_internal_words_are_not_advertised(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     assert "--door" not in shown and "--heir" not in shown
     assert not re.search(r"^\s+send\b", shown, re.MULTILINE)
-    for verb in ("check", "guard", "status", "start", "stop", "restart", "logs", "maintenance", "run", "alert-test"):
+    acting = ("check", "guard", "start", "stop", "restart", "reset", "run", "retire")
+    for verb in (*acting, "status", "logs", "maintenance", "alert-test"):
         assert f" {verb} " in shown
 
 

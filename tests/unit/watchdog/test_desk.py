@@ -14,7 +14,7 @@ from watchdog.model import Memory
 from watchdog.outcome import Operation, Result
 from watchdog.states import ExitCode, State
 
-VERBS = ("check", "start", "stop", "restart")
+VERBS = ("check", "start", "stop", "restart", "reset")
 LATER = None
 
 
@@ -78,16 +78,16 @@ def unknown() -> Memory:
 
 
 TABLE: list[tuple[str, View, dict[str, Any]]] = [
-    ("runs, verified", running(), {"check": 0, "start": 0, "restart": 0, "stop": LATER}),
+    ("runs, verified", running(), {"check": 0, "start": 0, "restart": 0, "reset": 0, "stop": LATER}),
     ("runs, not verified", view(Memory(phase=State.STARTING), 20, False), dict.fromkeys(VERBS, LATER)),
     ("is being stopped", view(Memory(phase=State.STOPPING), 20, unsettled=True), dict.fromkeys(VERBS, LATER)),
     ("nobody looked yet", view(Memory()), dict.fromkeys(VERBS, LATER)),
-    ("stopped", view(Memory(phase=State.STOPPED)), {"check": 0, "start": 75, "restart": 75, "stop": 0}),
-    ("waits for its next start", view(backoff()), {"check": 1, "start": 1, "restart": 1, "stop": LATER}),
-    ("held", view(held()), {"check": 1, "start": 1, "restart": 1, "stop": LATER}),
+    ("stopped", view(Memory(phase=State.STOPPED)), {"check": 0, "start": 75, "restart": 75, "reset": 0, "stop": 0}),
+    ("waits for its next start", view(backoff()), {**dict.fromkeys(VERBS, 1), "stop": LATER}),
+    ("held", view(held()), {**dict.fromkeys(VERBS, 1), "stop": LATER}),
     ("unknown", view(unknown()), dict.fromkeys(VERBS, 4)),
-    ("maintenance", view(maintenance()), {"check": 0, "stop": LATER}),
-    ("the host goes down", view(shutdown()), {"check": 1, "start": 1, "restart": 1, "stop": LATER}),
+    ("maintenance", view(maintenance()), {"check": 0, "reset": 0, "stop": LATER}),
+    ("the host goes down", view(shutdown()), {**dict.fromkeys(VERBS, 1), "stop": LATER}),
 ]
 
 
@@ -150,6 +150,9 @@ def test_a_check_that_saw_its_own_start_fail_waits_no_longer() -> None:
         ("restart", None, running(20), "started"),
         ("check", None, running(20), "started"),
         ("check", 20, running(20), "none"),
+        ("reset", None, running(20), "started"),
+        ("reset", 20, running(20), "none"),
+        ("reset", None, view(Memory(phase=State.STOPPED)), "none"),
         ("stop", 10, view(Memory(phase=State.STOPPED)), "stopped"),
         ("stop", None, view(Memory(phase=State.STOPPED)), "none"),
         ("start", None, view(unknown()), "refused"),
@@ -206,7 +209,8 @@ def test_a_stop_gives_up_everything_that_would_start_the_bot() -> None:
         ("start", "start", False), ("start", "restart", True), ("restart", "start", True), ("stop", "start", True),
         ("stop", "restart", True), ("check", "start", False), ("check", "restart", False), ("start", "stop", False),
         ("restart", "stop", False), ("start", "check", False), ("stop", "check", False), ("stop", "stop", False),
-        ("restart", "restart", False),
+        ("restart", "restart", False), ("reset", "start", False), ("reset", "restart", False), ("stop", "reset", False),
+        ("restart", "reset", False),
     ],
 )  # fmt: skip
 def test_who_stands_in_whose_way(first: str, second: str, busy: bool) -> None:
