@@ -72,8 +72,8 @@ def streams(pid: int, book: Book | None = None) -> tuple[Stream, ...] | None:
     """Every connection that the process has open; None when that cannot be told. Never raises OSError.
 
     ``book`` is what earlier calls for the same process noted; it is kept up to date. Not to be told are the connections
-    of other users' processes, of those in another network namespace and of those with more than 4096 descriptors; nor
-    new ones on a host with so many that finding them would cost more than 0.1 % of a core.
+    of other users' processes, of those in another network namespace, of those with more than 4096 descriptors or with
+    Multipath TCP; nor new ones on a host with so many that finding them would cost more than 0.1 % of a core.
     """
     known = Book() if book is None else book
     try:
@@ -131,9 +131,12 @@ def _note(book: Book, pid: int, open_now: dict[int, str], kernel: socket.socket)
 
 def _is_tcp(descriptor: str) -> bool:
     try:
-        return os.getxattr(descriptor, "system.sockprotoname").startswith(b"TCP")  # net/socket.c, Linux 2.6.39
+        protocol = os.getxattr(descriptor, "system.sockprotoname")  # net/socket.c, Linux 2.6.39
     except OSError:
         return True
+    if protocol.startswith(b"MPTCP"):
+        raise _Unknown  # its data come over TCP sockets that no inode belongs to
+    return protocol.startswith(b"TCP")
 
 
 def _ask(book: Book, kernel: socket.socket) -> tuple[Stream, ...]:

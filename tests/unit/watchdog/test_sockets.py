@@ -277,6 +277,14 @@ def test_the_connections_in_another_network_cannot_be_told(sleepers: Sleepers) -
     assert streams(elsewhere.pid) is None
 
 
+def test_beside_a_socket_of_multipath_tcp_nothing_can_be_told(puppet: Puppet, server: socket.socket) -> None:
+    with puppet.connect(server):
+        puppet.do("kept['multipath'] = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)  # IPPROTO_MPTCP")
+        assert streams(puppet.pid) is None
+        puppet.do("kept.pop('multipath').close()")
+        assert len(told(puppet)) == 1
+
+
 def test_too_many_descriptors_cannot_be_told(
     puppet: Puppet, server: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
