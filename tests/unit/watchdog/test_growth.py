@@ -176,12 +176,15 @@ def test_the_longest_silence_three_times_in_whole_minutes_and_five_minutes_at_le
     assert suggestion(week(), 200) == 300
     assert suggestion(week((5_000, 5_001)), 200) == 300
     assert suggestion(week((5_000, 5_020)), 200) == 3_600
-    assert suggestion([entry._replace(utc=entry.utc * 61 // 60) for entry in week((5_000, 5_020))], 200) == 3_660
+    slower = [entry._replace(utc=START + (entry.utc - START) // 60 * 61) for entry in week((5_000, 5_007))]
+    assert suggestion(slower, 200) == 22 * 60, "7 x 61 s three times, rounded up"
 
 
 def test_keep_alives_are_silence_and_so_is_a_trickle() -> None:
     assert suggestion(week((5_000, 5_020), received=400), 200) == 3_600
     assert suggestion(week((5_000, 5_020), received=401), 200) == 300
+    twice_as_far = week((5_000, 5_020), received=800)[::2]
+    assert suggestion(twice_as_far, 200) == 3_600, "the rate counts, not the pace of the samples"
 
 
 def test_a_silence_without_a_connection_counts_once_there_was_one() -> None:
