@@ -115,6 +115,21 @@ def torture(
     _become(["-m", "tests.torture", *words])
 
 
+@task(
+    help={
+        "seed": "for what is random",
+        "count": "how many lives at random (400)",
+        "json": "one JSON document instead of the tables",
+        "write": "put the tables into docs/verdicts.md",
+    },
+    auto_shortflags=False,
+)
+def verdicts(_: Context, seed: int = 1, count: int = 400, json: bool = False, write: bool = False) -> None:
+    """Judge healthy and sick bots on a virtual clock: whom the guard would restart, and when; docs/verdicts.md."""
+    flags = [f"--{name}" for name, wanted in (("json", json), ("write", write)) if wanted]
+    _become(["-m", "tests.verdicts", f"--seed={seed}", f"--count={count}", *flags])
+
+
 @task(help={"keep": "keep the demonstration's folder with its logs and mails"})
 def demo(_: Context, keep: bool = False) -> None:
     """Show it all on this machine in under a minute: deploy, kill, revive, mail, stop, clean up."""
@@ -261,4 +276,4 @@ def _close(counts: dict[str, int], codes: list[int], refused: str | None) -> Non
 
 
 _lab = Collection("lab", lab_up, lab_down, lab_status, lab_ssh, lab_images)
-namespace = Collection(test, lint, faults, torture, demo, release, bench, _lab)
+namespace = Collection(test, lint, faults, torture, verdicts, demo, release, bench, _lab)

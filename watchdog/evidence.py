@@ -53,12 +53,13 @@ class Case(NamedTuple):
     """All that is known of one life of the bot.
 
     ``fresh``: nothing before that moment counts. ``halted``, ``frozen``: stopped, all threads asleep since that look.
-    ``borne``: the longest time for which it left data unread and then went on by itself. ``calm``: looks in a row that
-    did not find it wanting to run without getting a core, or held by a debugger. ``pulse``: when a look last saw a new
-    heartbeat, and the CPU ticks then. ``wired``: it had a TCP connection, or that could not be told; ``linked``: it
-    kept one from look to look. ``filed``: when the file was last seen to change, ``changed``: that it did in this life.
-    ``silent``: since when there were keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to
-    being data. ``doubt``: look closely the next time.
+    ``borne``: the longest time for which it left data unread and then read them, ``slept``: for which all its threads
+    slept beside unread data and then went on. ``calm``: looks in a row that did not find it wanting to run without
+    getting a core, or held by a debugger. ``pulse``: when a look last saw a new heartbeat, and the CPU ticks then.
+    ``wired``: it had a TCP connection, or that could not be told; ``linked``: it kept one from look to look. ``filed``:
+    when the file was last seen to change, ``changed``: that it did in this life. ``silent``: since when there were
+    keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to being data. ``doubt``: look
+    closely the next time.
     """
 
     at: float
@@ -68,6 +69,7 @@ class Case(NamedTuple):
     frozen: float | None = None
     tracks: tuple[Track, ...] = ()
     borne: float = 0.0
+    slept: float = 0.0
     calm: int = 0
     pulse: tuple[float, int] = (0.0, 0)
     wired: bool = False
@@ -91,7 +93,7 @@ def gather(case: Case, look: Look, limits: Limits, utc: float) -> Case:
     if before is None or not 0 <= elapsed <= GAP * limits.look_every:
         return _anew(case, look)
     frozen = (case.frozen or before.at) if _asleep(before, look) else None
-    tracks, borne = _follow(case, look, limits, frozen)
+    tracks = _follow(case, look, limits, frozen)
     halted = None
     if look.state == "T":
         halted = case.halted if case.halted is not None and _stands(before, look) else look.at
@@ -103,7 +105,8 @@ def gather(case: Case, look: Look, limits: Limits, utc: float) -> Case:
         halted=halted,
         frozen=frozen,
         tracks=tracks,
-        borne=borne,
+        borne=max([case.borne, *_borne(case.tracks, tracks, look.at)]),
+        slept=case.slept if frozen is not None else max([case.slept, *_naps(case, look.at)]),
         calm=0 if strained else case.calm + 1,
         pulse=case.pulse if look.beats == before.beats else (look.at, look.ticks),
         wired=case.wired or look.streams != (),
@@ -145,24 +148,26 @@ def _asleep(before: Look, look: Look) -> bool:
     return known and _stands(before, look) and not before.working and not look.working
 
 
-def _follow(case: Case, look: Look, limits: Limits, frozen: float | None) -> tuple[tuple[Track, ...], float]:
-    """Every connection, and the longest time that the bot got over.
+def _follow(case: Case, look: Look, limits: Limits, frozen: float | None) -> tuple[Track, ...]:
+    """Every connection.
 
     A sleeping bot closes nothing: a connection that is gone while all threads sleep was closed by the other side, and
     what was unread in it stays unread.
     """
     known = {track.key: track for track in case.tracks}
-    streams = look.streams or ()
-    tracks = [_next(known.get(stream.key), stream, look.at, limits.deaf_bytes) for stream in streams]
-    lasted = [case.borne]
-    for track in tracks:
-        old = known.pop(track.key, track)
-        if old.fed and track.reads > old.reads:
-            lasted.append(look.at - old.since)
-    gone = [track for track in known.values() if frozen is not None and track.fed]
-    if case.frozen is not None and frozen is None:
-        lasted += [look.at - max(track.since, case.frozen) for track in case.tracks if track.fed]
-    return (*tracks, *gone), max(lasted)
+    tracks = [_next(known.pop(one.key, None), one, look.at, limits.deaf_bytes) for one in look.streams or ()]
+    return (*tracks, *(track for track in known.values() if frozen is not None and track.fed))
+
+
+def _borne(before: tuple[Track, ...], tracks: tuple[Track, ...], at: float) -> list[float]:
+    """For how long it left unread what it has read now."""
+    reads = {track.key: track.reads for track in tracks}
+    return [at - old.since for old in before if old.fed and reads.get(old.key, 0) > old.reads]
+
+
+def _naps(case: Case, at: float) -> list[float]:
+    """For how long all threads slept beside unread data, if they did until now."""
+    return [] if case.frozen is None else [at - max(old.since, case.frozen) for old in case.tracks if old.fed]
 
 
 def _next(old: Track | None, stream: Stream, at: float, keepalive: int) -> Track:

@@ -67,14 +67,15 @@ def _stopped(case: Case, look: Look, limits: Limits) -> Sign | None:
 
 
 def _backlog(case: Case, look: Look, limits: Limits) -> Sign | None:
-    limit = _stall(case, limits)
-    stalled = [track for track in case.tracks if track.fed and look.at - track.since >= limit / 2]
-    if not limits.hang_after or not stalled:
+    limit = max(limits.hang_after, 2 * case.slept)  # as long again as it slept and then went on by itself
+    asleep = [track for track in case.tracks if track.fed and track.reads >= READS and _nap(case, track) >= limit]
+    stalled = [track for track in case.tracks if track.fed and look.at - track.since >= _stall(case, limits) / 2]
+    if not limits.hang_after or not (asleep or stalled):
         return None
-    asleep = [track for track in stalled if _slept(case, look, track) >= limit and track.reads >= READS]
     track = min(asleep or stalled, key=lambda track: track.since)
+    limit = limit if asleep else _stall(case, limits)
     lasted = look.at - track.since
-    threads = "all its threads asleep" if _slept(case, look, track) >= limit / 2 else "and its threads do run"
+    threads = "all its threads asleep" if _nap(case, track) >= limit / 2 else "and its threads do run"
     what = f"has not read {_size(track.backlog)} from {track.peer}"
     text = f"{what} for {human(lasted)}, {threads} (limit {human(limit)})"
     return Sign("backlog", bool(asleep), text, track.since, lasted, limit)
@@ -135,13 +136,13 @@ def _silence(case: Case, look: Look) -> float:
 
 
 def _stall(case: Case, limits: Limits) -> float:
-    """Seconds for which data may lie unread: a bot that got over a long time once may sleep so long again."""
+    """Seconds for which data may lie unread: a bot that read them after a long time once may take so long again."""
     return max(limits.hang_after, 2 * case.borne)
 
 
-def _slept(case: Case, look: Look, track: Track) -> float:
+def _nap(case: Case, track: Track) -> float:
     """Seconds for which this connection was unread and all threads asleep."""
-    return 0.0 if case.frozen is None else look.at - max(case.frozen, track.since)
+    return 0.0 if case.frozen is None else case.at - max(case.frozen, track.since)
 
 
 def _size(count: int) -> str:

@@ -143,6 +143,16 @@ def test_a_full_connection_counts_although_nothing_more_fits_into_it() -> None:
     assert bot.first("backlog", True)
 
 
+def test_a_download_that_was_never_read_to_its_end_is_no_sign() -> None:
+    bot = Watched()
+    bot.live(120)
+    assert bot.streams
+    bot.streams[FEED] = bot.streams[FEED]._replace(backlog=0)
+    bot.streams[POOL] = stream(POOL, 400_000, 300_000)
+    bot.hang(3600, data=0)
+    assert not any(bot.said)
+
+
 def test_a_connection_that_was_hardly_ever_read_is_no_proof() -> None:
     bot = Watched()
     bot.live(30)
@@ -279,11 +289,12 @@ def test_a_kind_that_may_not_restart_is_never_a_proof() -> None:
 @pytest.mark.parametrize("reason", ["data", "heartbeat", "stop"])
 def test_a_doubt_asks_for_a_closer_look(reason: str) -> None:
     bot = Watched()
-    bot.live(120, beating=reason == "heartbeat")
-    assert not bot.case.doubt
+    calm = bot.live(120, beating=reason == "heartbeat")
+    doubts = [bot.case.doubt]
     bot.state = "T" if reason == "stop" else "S"
     bot.hang(75, data=3000 if reason == "data" else 0)
-    assert bot.case.doubt
+    doubts.append(bot.case.doubt)
     bot.state = "S"
     bot.live(75, beating=True)
-    assert not bot.case.doubt
+    doubts.append(bot.case.doubt)
+    assert not calm and doubts == [False, True, False]

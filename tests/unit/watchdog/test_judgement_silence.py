@@ -47,6 +47,17 @@ def test_an_overloaded_bot_that_sleeps_at_one_look_is_overloaded_all_the_same() 
     assert not bot.first("heartbeat", True)
 
 
+def test_looks_are_counted_and_not_the_time_between_them() -> None:
+    bot = Watched(vows=30.0)
+    bot.live(120, beating=True)
+    for number in range(200):
+        bot.working = number % 5 == 0
+        bot.works(0.5)
+        bot.wait(25)
+        bot.hang(15, data=0)
+    assert not bot.first("heartbeat", True)
+
+
 @pytest.mark.parametrize("state", ["t", "D"])
 def test_a_debugger_or_a_dead_disk_is_no_hang(state: str) -> None:
     bot = Watched(vows=30.0, fresh_after=60, deaf_after=60, restart_on=ALL)
@@ -242,6 +253,16 @@ def test_a_bot_that_connects_again_and_again_is_not_deaf() -> None:
         bot.streams = {number: stream(number, 4_000)}
         bot.hang(45, data=0)
     assert not any(bot.said)
+
+
+def test_a_bot_that_does_not_read_is_not_called_deaf_when_no_more_fits_in() -> None:
+    bot = Watched(deaf_after=300, restart_on=ALL)
+    bot.live(120)
+    bot.working = True
+    for number in range(80):
+        bot.works(15)
+        bot.hang(15, data=100_000 if number < 4 else 0)
+    assert bot.first("backlog", False) and not bot.first("deaf", True)
 
 
 def test_a_trickle_above_the_keep_alives_is_data() -> None:
