@@ -8,7 +8,22 @@ from __future__ import annotations
 
 import os
 
-from . import clock, exits, host, identity, ladder, lastwords, model, policy, procfs, spawn, watched, wish
+from . import (
+    clock,
+    exits,
+    host,
+    hung,
+    identity,
+    ladder,
+    lastwords,
+    model,
+    policy,
+    procfs,
+    sources,
+    spawn,
+    watched,
+    wish,
+)
 from .claim import Claim, Finding
 from .config import Config
 from .desk import View
@@ -16,11 +31,12 @@ from .identity import Identity
 from .instance import Instance
 from .journal import Journal
 from .ledger import Ledger
+from .monitor import Monitor
 from .orders import FORGIVING, Orders
 from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
-from .states import ExitCode, State
+from .states import HOLD_CODES, ExitCode, State
 from .watched import Bot
 
 RECHECK = 10.0
@@ -61,7 +77,9 @@ class Engine:
         self._scan_at: float | None = None
         self._shutdown = host.Shutdown()
         self._yielding = False
+        self._ending: hung.Ending | None = None
         self._spawned_at = 0.0
+        self.monitor = Monitor(config, paths, journal)
 
     @property
     def memory(self) -> model.Memory:
@@ -91,7 +109,7 @@ class Engine:
         if self._ladder:
             return self._ladder.deadline
         if self.bot:
-            known = [self._verify_at, self._scan_at, policy.settle_at(self.memory)]
+            known = [self._verify_at, self._scan_at, self.monitor.due, policy.settle_at(self.memory)]
         else:
             delayed = self.memory.phase in (State.BACKOFF, State.FAILED)
             known = [self._recheck_at, self.memory.next_start if delayed else None]
@@ -109,6 +127,8 @@ class Engine:
             self.verified("survived the start grace")
         if self.bot and self._scan_at is not None and now >= self._scan_at:
             self._look_for_others()
+        if self.monitor.due is not None and now >= self.monitor.due:
+            self._judge(self.monitor.look())
         if self.bot is None and self._ladder is None:
             if min(self.deadline(), self._recheck_at or now) <= now:
                 self._converge()
@@ -142,9 +162,20 @@ class Engine:
         """Let go of everything; the bot is not touched. The next `advance` begins by looking for it."""
         if self._ladder:
             self._ladder.close()
-        self._ladder = None
+        self._ladder = self._ending = None
         self._forget()
         self._claim.release()
+
+    def _judge(self, signs: tuple[model.Sign, ...]) -> None:
+        """Is the bot ill? Only one whose start counts is judged, and one that nobody is about to stop."""
+        if self.bot is None or self._ladder or not self.bot.verified:
+            return
+        if not signs and self.memory.phase is State.RUNNING:
+            return
+        for action in self._ledger.feed(model.Judged(signs, not self._orders.hands_off())):
+            if isinstance(action, model.Kill):
+                self._ending = hung.ending(self.bot, action.text)
+                self._stop_bot(State.HUNG)
 
     # The operator ----------------------------------------------------------------------------------------------------
 
@@ -216,7 +247,8 @@ class Engine:
             self._claim.release()
             return
         maintenance = self._orders.hands_off()
-        event = model.Vacant(wanted, maintenance, False, spawn.signature(self.config.script))
+        failed = self.memory.attempt > 0 or self.memory.hold_code is not None
+        event = model.Vacant(wanted, maintenance, False, sources.signature(self.config) if failed else "")
         if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
             orderly = self._ledger.last is not None and self._ledger.last.orderly
             event = event._replace(shutting_down=self._shutdown.under_way(thorough=orderly))
@@ -275,6 +307,7 @@ class Engine:
             found = Identity(pid, dead.start if dead else 0, clock.boot_id(), True)
         self._ledger.known = found
         self.bot = watched.bot(found, os.pidfd_open(pid), True, False, out_path, printed)
+        self.monitor.begin(pid)
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
@@ -319,6 +352,7 @@ class Engine:
         child = procfs.is_child(found.pid, found.start)
         output = watched.output_of(found.pid, [self.paths.bot_out, self.paths.spare_bot_out])
         self.bot = watched.bot(found, pidfd, child, not fresh, output)
+        self.monitor.begin(found.pid)
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
             self._ledger.feed(model.Spawned(found.pid, operator=False))
@@ -357,15 +391,18 @@ class Engine:
         self._ledger.feed(self._death(end.code, end.text, uptime, bot.verified, pid=bot.identity.pid))
         self._converge()
 
-    def _death(self, code: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
+    def _death(self, status: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
         number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
-        return model.Died(number, code, text, uptime, verified, spawn.signature(self.config.script))
+        again = (
+            self.memory.attempt > 0 or status in HOLD_CODES
+        )  # the first death in a row is followed by a start at once
+        return model.Died(number, status, text, uptime, verified, sources.signature(self.config) if again else "")
 
-    def _stop_bot(self) -> None:
+    def _stop_bot(self, phase: State = State.STOPPING) -> None:
         assert self.bot is not None
         self._verify_at = None
-        self._ledger.memory = self.memory._replace(phase=State.STOPPING)
-        self._ladder = ladder.Ladder(self.bot.identity, self.config.stop_grace)
+        self._ledger.memory = self.memory._replace(phase=phase)
+        self._ladder = ladder.Ladder(self.bot.identity, self.config.stop_grace, hung=self._ending is not None)
 
     def _clear_leftovers(self) -> None:
         dead = self._ledger.known
@@ -385,24 +422,36 @@ class Engine:
         self._ladder = None
         if climbing.outcome == "stuck":
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
+            self._ending = None
             self._ledger.feed(model.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
             self._orders.desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
-            self._ledger.ended(climbing.end(), self.bot.identity.pid, self.bot.said())
-            self._forget()
-            if self._yielding:
-                self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
-            else:
-                self._ledger.feed(model.Stopped(restarting=self._orders.wanted))
-            self._yielding = False
+            self._gone(self.bot, climbing)
         self._converge()
+
+    def _gone(self, bot: Bot, climbed: ladder.Ladder) -> None:
+        """We have ended the bot: on the operator's word, for another bot's sake, or because it was hung."""
+        ending, self._ending = self._ending, None
+        yielding, self._yielding = self._yielding, False
+        asked = self._orders.desk.wants("stop", "restart") or not self._orders.wanted
+        end = climbed.end() if ending is None or asked else ending.exit(climbed, self.config.app_dir)
+        uptime = bot.uptime
+        self._ledger.ended(end, bot.identity.pid, bot.said())
+        self._forget()
+        if yielding:
+            self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
+        elif ending and not asked:
+            self._ledger.feed(self._death(None, end.text, uptime, bot.verified, pid=bot.identity.pid))
+        else:
+            self._ledger.feed(model.Stopped(restarting=self._orders.wanted))
 
     def _forget(self) -> None:
         if self.bot:
             watched.release(self.bot)
         self.bot = None
+        self.monitor.end()
         self._verify_at = self._scan_at = None
 
     def _look_for_others(self) -> None:

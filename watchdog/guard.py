@@ -9,7 +9,7 @@ import select
 import signal
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import __version__, beat, clock, control, launch, locks, procfs, wish
+from . import __version__, beat, clock, control, launch, locks, monitor, procfs, wish
 from .config import Config
 from .engine import Engine
 from .errors import UsageError
@@ -218,9 +218,13 @@ class Guard:
 
     def _notified(self, listener: Listener) -> None:
         for pid, line in listener.messages():
-            if line == "READY=1" and self.engine.bot and pid == self.engine.bot.identity.pid:
+            if self.engine.bot is None or pid != self.engine.bot.identity.pid:
+                continue  # a child of it, or another process of its user: not its own word
+            if line == "READY=1":
                 self.engine.verified("said READY=1")
                 self.engine.advance()
+            else:
+                self.engine.monitor.heard(line)
 
     def _request(self, request: dict[str, Any], reply: control.Reply) -> None:
         verb = request.get("verb")
@@ -284,7 +288,9 @@ class Guard:
             "began": self._began,
             "since": self._since,
             "state": memory.phase.value,
-            "reason": memory.told or memory.reason,
+            "reason": memory.told or memory.doubt or memory.reason,
+            "signs": monitor.document(self.engine.monitor.signs, clock.now()),
+            "health": self.engine.monitor.report(),
             "bot": self.engine.bot.identity.pid if self.engine.bot else None,
             "next_start_in_s": None if memory.next_start is None else max(0.0, memory.next_start - clock.now()),
             "maintenance": wish.read_maintenance(self.instance) is not None,

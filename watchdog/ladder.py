@@ -1,4 +1,7 @@
-"""Stopping processes for good: TERM and CONT, a time of grace, KILL, and proof. Every signal goes through a pidfd."""
+"""Stopping processes for good: TERM and CONT, a time of grace, KILL, and proof. Every signal goes through a pidfd.
+
+A bot that hangs gets ABRT before KILL, where it has a handler for that: Python's faulthandler prints every stack.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,14 @@ KILL_WAIT = 5.0
 LEFTOVER_GRACE = 5.0
 """Seconds that children of a stopped bot get between TERM and KILL, at most."""
 
+ABORT_WAIT = 3.0
+"""Seconds that a hung bot may take to print its stacks (faulthandler: milliseconds) and die of SIGABRT."""
+
 ROUNDS = 20
 """So many times children that came anew are stopped and killed together, before they count as stuck."""
+
+
+_END = (signal.SIGTERM, signal.SIGCONT)  # a stopped process does not see TERM (signal(7))
 
 
 class Ladder:
@@ -27,8 +36,9 @@ class Ladder:
     ``stuck``; ``status`` is the main process's wait status where it was a child of ours.
     """
 
-    def __init__(self, main: Identity, grace: float, leftovers_only: bool = False) -> None:
+    def __init__(self, main: Identity, grace: float, leftovers_only: bool = False, hung: bool = False) -> None:
         self.main = main
+        self._abort = hung and procfs.catches(main.pid, signal.SIGABRT)
         self.grace = grace
         self.outcome: str | None = None
         self.killed = False
@@ -40,6 +50,8 @@ class Ladder:
         if leftovers_only:
             self._stage = 2
             self._begin(self._leftovers(), min(self.grace, LEFTOVER_GRACE))
+        elif self._abort and not procfs.catches(main.pid, signal.SIGTERM):  # TERM would end it before it can speak
+            self._begin([main], 0.0, ())
         else:
             self._begin([main], grace)
 
@@ -72,7 +84,14 @@ class Ladder:
             os.close(self._drop(descriptor))
 
     def _next(self) -> None:
-        if self._targets and self._stage in (0, 2):
+        if self._targets and self._abort and self._stage == 0:
+            self._abort = False
+            procfs.forbid_core(self.main.pid)
+            for descriptor in self._targets:
+                _send(descriptor, signal.SIGABRT)
+                _send(descriptor, signal.SIGCONT)
+            self.deadline = clock.now() + ABORT_WAIT
+        elif self._targets and self._stage in (0, 2):
             self.killed = self.killed or self._stage == 0
             self._stage += 1
             for descriptor in self._targets:
@@ -111,13 +130,13 @@ class Ladder:
         members = procfs.session_members(self.main.pid)
         return [Identity(pid, start, self.main.boot, False) for pid, start in members if start >= self.main.start]
 
-    def _begin(self, targets: list[Identity], grace: float) -> None:
+    def _begin(self, targets: list[Identity], grace: float, signals: tuple[signal.Signals, ...] = _END) -> None:
         for target in targets:
             descriptor = open_pidfd(target)
             if descriptor is not None:
                 self._targets[descriptor] = target
-                _send(descriptor, signal.SIGTERM)
-                _send(descriptor, signal.SIGCONT)  # a stopped process does not see TERM (signal(7))
+                for number in signals:
+                    _send(descriptor, number)
         self.deadline = clock.now() + (grace if self._targets else 0.0)
 
     def _drop(self, descriptor: int) -> int:

@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     deaf_after: float = 0.0
     deaf_bytes: int = 200
     quiet: quiet.Hours = quiet.NONE
-    restart_on: frozenset[str] = frozenset({"stopped", "backlog", "heartbeat"})
+    restart_on: tuple[str, ...] = ("stopped", "backlog", "heartbeat")
     memory: int = 0
     cpu: float = 0.0
     descriptors: float = 0.9
@@ -51,8 +51,8 @@ class Limits(NamedTuple):
 
     @property
     def promise(self) -> float:
-        """The seconds between two heartbeats that the bot is told of (WATCHDOG_USEC, sd_watchdog_enabled(3))."""
-        return self.heartbeat or (self.hang_after or 120.0) / 2
+        """Seconds between two heartbeats that the bot is told of (WATCHDOG_USEC, sd_watchdog_enabled(3)); 0: none."""
+        return self.heartbeat or self.hang_after / 2
 
 
 def parse(values: dict[str, str], fail: Callable[[str, str], ConfigError]) -> Limits:
@@ -103,14 +103,14 @@ def _hours(values: dict[str, str], fail: Fail) -> quiet.Hours:
         raise fail("WATCHDOG_QUIET_HOURS", str(error)) from None
 
 
-def _kinds(values: dict[str, str], fail: Fail) -> frozenset[str]:
+def _kinds(values: dict[str, str], fail: Fail) -> tuple[str, ...]:
     found = [word.strip() for word in values["WATCHDOG_RESTART_ON"].split(",")]
     if found == ["none"]:
-        return frozenset()
+        return ()
     for word in found:
         if word not in KINDS:
             raise fail("WATCHDOG_RESTART_ON", f"knows {', '.join(KINDS)}, or none alone; not {word!r}")
-    return frozenset(found)
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def _bytes(values: dict[str, str], fail: Fail) -> int:

@@ -30,6 +30,7 @@ SEND = "send"
 _TITLES = {
     "restarted": ("✅", "restarted"),
     "failed": ("❌", "failed to restart"),
+    "suspect": ("⚠️", "may be ill"),
     "error": ("⚠️", "watchdog error"),
     "test": ("📧", "test alert"),
 }
@@ -191,6 +192,10 @@ _ADVICE = {
     "failed": (
         "`fab logs` shows the bot's last words; mend the cause, then `fab start`.",
         "`fab stop` ends the retries; `fab maintenance on` keeps the watchdog's hands off for two hours.",
+    ),
+    "suspect": (
+        "Nothing was restarted. `fab status -v` shows the evidence as it is now, `fab logs` what the bot does.",
+        "If it is hung, `fab restart`. If it is well, raise the limit that the text names (docs/verdicts.md).",
     ),
     "error": (
         "`fab status` names the process in question. Nothing is started or stopped while it is unclear.",

@@ -6,6 +6,7 @@ says nothing about the process, and must not pass for its absence.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
@@ -146,6 +147,26 @@ def is_thread(pid: int) -> bool:
     except _GONE:
         return False
     return False
+
+
+def catches(pid: int, number: int) -> bool:
+    """True when the process has a handler of its own for that signal; False also where it cannot be told."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except _GONE:
+        return False
+    return False
+
+
+def forbid_core(pid: int) -> None:
+    """No core file of that process: it would hold the bot's keys, and fill a small disk. Best effort (prlimit(2))."""
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, resource.prlimit(pid, resource.RLIMIT_CORE)[1]))
 
 
 def session_members(session: int) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from . import (
     argv,
     clock,
     control,
+    growth,
     host,
     identity,
     instance,
@@ -18,6 +19,7 @@ from . import (
     locks,
     outbox,
     procfs,
+    samples,
     snapshot,
     wish,
 )
@@ -25,6 +27,9 @@ from .config import Config
 from .identity import Identity
 from .paths import Paths
 from .states import ALIVE, SCHEMA, State
+
+HISTORY = 7 * 86400
+"""Seconds of the bot's own history that are looked at."""
 
 CPU_SAMPLE = 0.1
 """Seconds over which processor use is measured."""
@@ -62,6 +67,8 @@ def status(config: Config, here: instance.Instance, paths: Paths) -> dict[str, A
         "release": launch.release(),
         "state": state.value,
         "reason": unknown or (guard or {}).get("reason") or remembered.memory.told or remembered.memory.reason or None,
+        "signs": (guard or {}).get("signs") or [],
+        "health": _health(config, paths, guard, started),
         "desired": desired.state,
         "desired_by": desired.by,
         "desired_since": desired.since,
@@ -89,6 +96,21 @@ def status(config: Config, here: instance.Instance, paths: Paths) -> dict[str, A
             "dead": len(outbox.pending(paths.outbox, "dead")),
         },
         "warnings": warnings,
+    }
+
+
+def _health(config: Config, paths: Paths, guard: dict[str, Any] | None, started: float | None) -> dict[str, Any] | None:
+    """What the guard knows of the living bot, and what its history suggests; None without a guard that looks."""
+    found = (guard or {}).get("health")
+    if not found:
+        return None
+    history = list(samples.read(os.path.join(paths.state_dir, "samples"), clock.utc() - HISTORY))
+    trend = growth.trend([sample for sample in history if sample.utc >= (started or 0.0)])
+    limits = config.limits
+    return {
+        **found,
+        "trend": f"memory {trend.text}" if trend else None,
+        "suggested_deaf_after_s": growth.suggestion(history, limits.deaf_bytes, limits.quiet),
     }
 
 

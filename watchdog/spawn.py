@@ -83,20 +83,13 @@ def environment(config: Config, instance: Instance, lock: int | None, notify: bo
         variables[pidfile.LOCK_FD] = str(lock)
     if notify:
         variables["NOTIFY_SOCKET"] = instance.notify_socket
+        if config.limits.promise:
+            variables["WATCHDOG_USEC"] = str(int(config.limits.promise * 1e6))
     return variables
 
 
 def _ours(key: str) -> bool:
     return key.startswith(("SMTP_", "ALERT_EMAIL_", "WATCHDOG_"))
-
-
-def signature(path: str) -> str:
-    """Changes when the bot's script is replaced or edited; empty when it is missing."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ""
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
 
 def open_output(paths: list[str]) -> tuple[int, str]:

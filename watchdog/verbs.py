@@ -8,7 +8,22 @@ import signal
 import sys
 from typing import Any, Callable
 
-from . import clock, control, deadline, foreground, identity, instance, locks, logs, operate, outbox, report, tick, wish
+from . import (
+    clock,
+    control,
+    deadline,
+    foreground,
+    identity,
+    instance,
+    locks,
+    logs,
+    operate,
+    outbox,
+    report,
+    screen,
+    tick,
+    wish,
+)
 from .cli import Context
 from .errors import BusyError, UsageError, WatchdogError
 from .states import ExitCode, State, status_exit_code
@@ -45,51 +60,9 @@ def _sentence(context: Context, answer: dict[str, Any]) -> str:
 def status(context: Context) -> int:
     """status."""
     found = report.status(context.config, context.instance, context.paths)
-    text = render(found, context.arguments.verbose)
+    text = screen.status(found, context.arguments.verbose)
     context.answer(found, text)
     return int(ExitCode.FAILED if found["duplicates"] else status_exit_code(State(found["state"])))
-
-
-def render(found: dict[str, Any], verbose: bool) -> str:
-    """The status for people."""
-    marks = {"running": "✅", "starting": "⏳", "stopping": "⏳", "stopped": "⏹ ", "unknown": "❓"}
-    head = f"{marks.get(found['state'], '❌')} {found['name']} on {found['host']}: {found['state']}"
-    if found["pid"]:
-        head += f", PID {found['pid']}, up {clock.human(found['uptime_s'])}"
-    rows = [head]
-    if found["reason"] and found["state"] not in ("running", "stopped"):
-        rows.append(f"   why         {found['reason']}")
-    if found["next_start_in_s"] is not None:
-        rows.append(f"   next start  in {clock.human(found['next_start_in_s'])}")
-    if found["desired"] == wish.STOPPED:
-        why = f": {found['desired_reason']}" if found["desired_reason"] else ""
-        rows.append(f"   stopped by  {found['desired_by']} at {found['desired_since']}{why}")
-    if found["maintenance"]:
-        one = found["maintenance"]
-        why = f": {one['reason']}" if one["reason"] else ""
-        rows.append(
-            f"   maintenance by {one['owner']} until {one['until']} ({clock.human(one['remaining_s'])} left){why}"
-        )
-    if found["pid"] and found["memory_bytes"] is not None:
-        rows.append(f"   resources   cpu {found['cpu_percent']:.1f} %, memory {found['memory_bytes'] / 1e6:.1f} MB")
-    rows.append(f"   restarts    {found['restarts']}")
-    if found["last_event"]:
-        rows.append(f"   last event  {found['last_event']['time']} {found['last_event']['message']}")
-    guard = found["guard"]
-    watcher = "none" if not guard else f"PID {guard['pid']}" + ("" if guard["answers"] else ", silent")
-    rows.append(f"   guard       {watcher}")
-    if verbose:
-        keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
-        rows += [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
-        rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
-        alerts = found["alerts"]
-        switch = "on" if alerts["configured"] else "off"
-        rows.append(f"   alerts      {switch}, {alerts['queued']} queued, {alerts['dead']} dead")
-        if found["last_exit"]:
-            rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
-            rows += [f"             | {line}" for line in found["last_exit"]["last_lines"]]
-    rows += [f"⚠️  {warning}" for warning in found["warnings"]]
-    return "\n".join(rows)
 
 
 def show_logs(context: Context) -> int:

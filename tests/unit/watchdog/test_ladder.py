@@ -235,3 +235,56 @@ def test_no_descriptor_is_left_open(sleepers: Sleepers) -> None:
     before = set(os.listdir("/proc/self/fd"))
     climb(Ladder(known(process), grace=5.0))
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+CATCHES_TERM = """
+import faulthandler, signal, threading
+faulthandler.enable()
+signal.signal(signal.SIGTERM, lambda *_: None)
+print('up', flush=True)
+lock = threading.Lock()
+lock.acquire()
+while True:
+    lock.acquire()
+"""
+TERM_IS_THE_END = "import faulthandler, time; faulthandler.enable(); print('up', flush=True); time.sleep(600)"
+
+
+def test_a_hung_bot_that_does_not_answer_term_prints_where_it_is_and_ends(sleepers: Sleepers) -> None:
+    process = sleepers.python("-c", CATCHES_TERM, start_new_session=True, stderr=subprocess.PIPE)
+    rungs = Ladder(known(process), grace=0.3, hung=True)
+    climb(rungs)
+    assert (rungs.outcome, rungs.killed) == ("gone", False)
+    assert process.stderr is not None
+    assert 'File "<string>", line 9 in <module>' in process.stderr.read()
+
+
+@pytest.mark.parametrize("halted", [False, True], ids=["asleep", "stopped"])
+def test_a_hung_bot_that_term_would_end_speechless_is_made_to_speak_first(sleepers: Sleepers, halted: bool) -> None:
+    process = sleepers.python("-c", TERM_IS_THE_END, start_new_session=True, stderr=subprocess.PIPE)
+    if halted:
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: (found := procfs.stat(process.pid)) and found.state == "T")
+    rungs = Ladder(known(process), grace=20.0, hung=True)
+    climb(rungs, within=8.0)
+    assert rungs.outcome == "gone"
+    assert process.stderr is not None
+    assert 'File "<string>", line 1 in <module>' in process.stderr.read()
+    assert rungs.status is not None and os.WTERMSIG(rungs.status) == signal.SIGABRT
+    assert not os.WCOREDUMP(rungs.status), "a core file would hold the bot's keys"
+
+
+def test_a_hung_bot_without_faulthandler_gets_term_and_its_grace(sleepers: Sleepers) -> None:
+    process = bot(sleepers, POLITE)
+    rungs = Ladder(known(process), grace=20.0, hung=True)
+    climb(rungs, within=8.0)
+    assert rungs.status is not None and os.WTERMSIG(rungs.status) == signal.SIGTERM
+
+
+def test_a_hung_bot_that_cannot_even_abort_is_killed(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "ABORT_WAIT", 0.3)
+    code = "import signal, time\nfor n in (6, 15): signal.signal(n, lambda *_: None)\nprint('up', flush=True)\n"
+    process = bot(sleepers, code + "while True: time.sleep(60)")
+    rungs = Ladder(known(process), grace=0.2, hung=True)
+    climb(rungs)
+    assert (rungs.outcome, rungs.killed) == ("gone", True)

