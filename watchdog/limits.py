@@ -21,7 +21,7 @@ SETTINGS = tuple(
 
 MONTH = 30 * 86400.0
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 class Limits(NamedTuple):

@@ -86,7 +86,7 @@ class Monitor:
         if self._triggered:
             proof = "heartbeat" in self._limits.restart_on
             signs = (*signs, Sign("heartbeat", proof, _TRIGGER, now, 0.0, 0.0))
-        self.signs = (*signs, *growth.over(self._recent, self._limits, (self._since or look).at))
+        self.signs = (*signs, *growth.over(self._recent, self._limits, self._since.at))
         self.due = min(self.due, self._sample_at)
         return self.signs
 
