@@ -61,6 +61,19 @@ def reset(fleet: Control, reason: str | None = None, yes: bool = False, json: bo
 
 
 @verb(
+    shorts={"lines": "n", "json": "j"},
+    help={
+        "lines": "How many of the last decisions (20).",
+        "since": "Only decisions from then on: 10m, 2h, or a time like 2026-11-24T05:40.",
+        "json": _JSON,
+    },
+)
+def explain(fleet: Control, lines: str = "20", since: str | None = None, json: bool = False) -> int:
+    """Say why the watchdog decided as it did: each decision with its rule and numbers."""
+    return fleet.explain(count=lines, since=since, json_output=json)
+
+
+@verb(
     shorts={"lines": "n", "follow": "f", "json": "j"},
     help={
         "lines": "How many of the last lines (50).",

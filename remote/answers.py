@@ -48,6 +48,15 @@ def read(host: Host, verb: Verb, done: Completed, login_user: str) -> Answer:
     return Answer(exit_code, document)
 
 
+def shown_lines(document: dict[str, Any]) -> list[str]:
+    """What the answers of logs and explain have for people."""
+    found = document.get("lines")
+    if isinstance(decisions := document.get("decisions"), list):
+        texts = [one.get("text") for one in decisions if isinstance(one, dict)]
+        found = [line for text in texts if isinstance(text, list) for line in text]
+    return [str(line) for line in found] if isinstance(found, list) else []
+
+
 def _document(output: bytes) -> dict[str, Any] | None:
     """The JSON object in ``output``, even if a login script on the host has printed something before it."""
     text = output.decode(errors="replace").strip()

@@ -18,12 +18,13 @@ class Verb(str, Enum):
     STOP = "stop"
     RESTART = "restart"
     RESET = "reset"
+    EXPLAIN = "explain"
     LOGS = "logs"
     MAINTENANCE = "maintenance"
     ALERT_TEST = "alert-test"
 
 
-READING = frozenset({Verb.STATUS, Verb.LOGS})
+READING = frozenset({Verb.STATUS, Verb.EXPLAIN, Verb.LOGS})
 """Verbs that change nothing."""
 
 _READ_LIMIT = 20.0  # seconds
@@ -48,7 +49,7 @@ class Request:
 
     def limit(self, host: Host) -> float:
         """Seconds after which no answer will come any more."""
-        if self.verb in (Verb.STATUS, Verb.MAINTENANCE):
+        if self.verb in (Verb.STATUS, Verb.EXPLAIN, Verb.MAINTENANCE):
             return _READ_LIMIT
         if self.verb is Verb.LOGS:
             return _LOGS_LIMIT
@@ -74,6 +75,11 @@ def maintenance_options(word: str | None, duration: str | None, reason: str | No
     if word is None:
         return ()
     return word, *_with_values(("--by", by), ("--for", duration), ("--reason", one_line(reason) if reason else None))
+
+
+def explain_options(lines: int, since: str | None) -> tuple[str, ...]:
+    """Options of explain."""
+    return _with_values(("--lines", str(lines)), ("--since", since))
 
 
 def logs_options(

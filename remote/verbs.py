@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .answers import Answer
+from .answers import Answer, shown_lines
 from .calls import Caller, CallSettings
-from .commands import Request, Verb, action_options, logs_options, maintenance_options, operator
+from .commands import Request, Verb, action_options, explain_options, logs_options, maintenance_options, operator
 from .errors import HostError, UsageError
 from .follow import LogPrinter, follow
 from .hosts import Host, host_from_variables
@@ -95,6 +95,16 @@ class Control:
         """Have every host send one mail now."""
         return self._change(Request(Verb.ALERT_TEST), yes=True, json_output=json_output)
 
+    def explain(self, *, count: str, since: str | None, json_output: bool) -> int:
+        """The last decisions of every host's watchdog, each with its reason."""
+        if not count.isdecimal():
+            raise UsageError(f"--lines takes a number, not {count!r}")
+        request = Request(Verb.EXPLAIN, explain_options(int(count), since))
+        if self._selection.dry:
+            return self._dry_run(request)
+        printer = LogPrinter([host.name for host in self._hosts], self._terminal, as_json=False)
+        return self._print_lines(request, printer, json_output=json_output)
+
     def logs(
         self,
         *,
@@ -122,9 +132,9 @@ class Control:
                 printer.problem(misread.host, misread.error)
             code = follow(self._hosts, self._selection.settings, request, printer) if self._hosts else 0
             return exit_code(Verb.LOGS, [code, *(item.exit_code for item in self._misread)])
-        return self._print_logs(request, printer, json_output=json_output)
+        return self._print_lines(request, printer, json_output=json_output)
 
-    def _print_logs(self, request: Request, printer: LogPrinter, *, json_output: bool) -> int:
+    def _print_lines(self, request: Request, printer: LogPrinter, *, json_output: bool) -> int:
         reports = []
         with self._progress() as progress:
             for item in self._in_order(self._reports(request, progress)):
@@ -134,12 +144,11 @@ class Control:
                 with progress.hidden():
                     if item.error:
                         printer.problem(item.host, item.error)
-                    found = item.document.get("lines")
-                    for line in found if isinstance(found, list) else ():
-                        printer.line(item.host, str(line))
+                    for line in shown_lines(item.document):
+                        printer.line(item.host, line)
         if json_output:
             self._json(request, reports)
-        return exit_code(Verb.LOGS, (item.exit_code for item in reports))
+        return exit_code(request.verb, (item.exit_code for item in reports))
 
     def _change(self, request: Request, *, yes: bool, json_output: bool, serial: str | None = None) -> int:
         """A verb that changes something: ask if need be, one line per host as soon as it is its turn."""

@@ -60,6 +60,10 @@ def parser(prog: str) -> Parser:
     ):
         _who(verb(name, f"{text}; the last word of the operator, over reboots and deploys"))
     _who(verb("reset", "forget the bot's failures; a bot that should run and does not is started at once"))
+    found = verb("explain", "why the watchdog decided as it did, from the events on record")
+    found.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many decisions (20)")
+    found.add_argument("--since", metavar="WHEN", help="10m, 2h, 1d or 2026-11-24T05:40")
+    found.add_argument("-v", "--verbose", action="store_true", help="which version decided, and does this one agree")
     logs = verb("logs", "the bot's output, the watchdog's log or the events")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (50)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as the file grows")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import clock, exits, model, policy, snapshot
+from .decision import Decision
 from .identity import Identity
 from .lastwords import Span
 from .record import Effect, Recorder
@@ -28,12 +29,15 @@ class Ledger:
         self.memory, self.known, self._last_exit = remembered
         if trouble:
             effects = (model.Note("state-rebuilt", trouble, "warning"), model.Alert("error", trouble))
-            self._effects += [(effect, None) for effect in effects]
+            self._effects += [Effect(effect, None) for effect in effects]
 
     def feed(self, event: model.Event) -> tuple[model.Action, ...]:
         """Let the policy decide."""
-        self.memory, actions = policy.step(self.memory, event, clock.now())
-        self._effects += [(action, self._last_exit) for action in actions]
+        before, now = self.memory, clock.now()
+        self.memory, actions = policy.step(before, event, now)
+        if actions:
+            made = Decision(before, event, now, self.memory, actions)
+            self._effects += [Effect(action, self._last_exit, made) for action in actions]
         return actions
 
     def ended(self, end: exits.Exit, pid: int | None, said: Span | None) -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple
 
-from . import identity, model, pidfile, procfs, redact, snapshot
+from . import __version__, clock, decision, identity, model, pidfile, procfs, redact, snapshot
 from .config import Config
+from .decision import Decision
 from .instance import Instance
 from .journal import Journal
 from .lastwords import Span
 from .paths import Paths
 
-Effect = tuple[model.Action, Optional[dict[str, Any]]]
-"""An action of the policy, and the end of the bot that was the last one then."""
+
+class Effect(NamedTuple):
+    """An action of the policy, the end of the bot that was the last one then, and the decision that it comes from."""
+
+    action: model.Action
+    end: dict[str, Any] | None
+    decision: Decision | None = None
+
 
 AlertSink = Callable[[str, str, dict[str, Any]], None]
 
@@ -53,12 +60,17 @@ class Recorder:
     def tell(self, effects: list[Effect], current: snapshot.Snapshot) -> None:
         """Events first, alerts last."""
         pid = current.bot.pid if current.bot else None
-        for action, end in effects:
-            if isinstance(action, model.Note) and action.kind == "died" and end:
-                self._journal.event(action.kind, action.text, action.level, pid=end["pid"], exit=end)
-            elif isinstance(action, model.Note):
-                self._journal.event(action.kind, action.text, action.level, pid=pid)
-        for action, end in effects:
+        before: Decision | None = None
+        for action, end, made in effects:
+            if not isinstance(action, model.Note):
+                continue
+            fields: dict[str, Any] = {"pid": end["pid"], "exit": end} if action.kind == "died" and end else {"pid": pid}
+            if made:
+                same = made is before  # told by an event before this one
+                fields["decision"] = {"same": True} if same else decision.document(made, clock.boot_id(), __version__)
+            before = made
+            self._journal.event(action.kind, action.text, action.level, **fields)
+        for action, end, _ in effects:
             if isinstance(action, model.Alert):
                 self._alert(action.kind, action.text, {"last_exit": end, "bot_out": self._paths.bot_out})
 

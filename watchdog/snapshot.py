@@ -31,18 +31,18 @@ def load(path: str) -> Snapshot:
     if found.get("version") != VERSION:
         raise ValueError(f"{path}: version {str(found.get('version'))[:20]}, not {VERSION}")
     try:
-        memory = _memory(found["memory"])
+        kept = memory(found["memory"])
         if found["boot"] != clock.boot_id():
             passed = max(0.0, clock.utc() - float(found["saved_utc"]))
-            memory = policy.shifted(memory, clock.now() - float(found["saved_boot"]) - passed)
-        memory = policy.sane(memory, clock.now())
+            kept = policy.shifted(kept, clock.now() - float(found["saved_boot"]) - passed)
+        kept = policy.sane(kept, clock.now())
         bot = None if found["bot"] is None else Identity(*found["bot"])
         if bot is not None and not _plausible(bot):
             raise TypeError("bot")
         last_exit = _exit(found["last_exit"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path}: {type(error).__name__} {str(error)[:80]}") from None
-    return Snapshot(memory, bot, last_exit)
+    return Snapshot(kept, bot, last_exit)
 
 
 def save(path: str, snapshot: Snapshot) -> None:
@@ -91,7 +91,8 @@ def _exit(found: Any) -> dict[str, Any] | None:
     }
 
 
-def _memory(found: dict[str, Any]) -> model.Memory:
+def memory(found: dict[str, Any]) -> model.Memory:
+    """What the policy remembers, from a JSON object that may lack fields. Raises ValueError or TypeError."""
     blank = model.Memory()
     values: dict[str, Any] = {}
     for field, default in blank._asdict().items():

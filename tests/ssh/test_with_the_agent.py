@@ -88,6 +88,18 @@ def test_a_reset_ends_the_waiting_of_a_crash_loop_and_leaves_a_stopped_bot_alone
     assert (left.code, world.bots()) == (0, []) and "stopped by the operator: left alone" in left.out, left
 
 
+def test_decisions_are_explained_in_the_agents_words(fab: Callable[..., Any], world: World) -> None:
+    world.behave({"exit_after": 0.1, "exit_code": 78}, {})
+    world.guard()
+    world.until_event("held")
+    done = fab("explain", "-n", "1")
+    assert (done.code, done.out) == (0, world.ok("explain", "-n", "1").out), done
+    assert "code 78 asks not to be restarted" in done.out
+    document = fab("explain", "--since", "2h", "--json").json()["hosts"][0]
+    assert [one["event"] for one in document["result"]["decisions"]] == ["Spawned", "Died"]
+    assert fab("explain", "-n", "many").code == 2
+
+
 def test_maintenance_is_switched_and_shown(fab: Callable[..., Any], world: World) -> None:
     on = fab("maintenance", "on", "--for", "90m", "--reason", "new strategy", LOGNAME="alice")
     assert on.code == 0, on

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from watchdog import cli, config, outcome, policy, report, settings
+from watchdog import cli, config, outcome, policy, replay, report, settings
 from watchdog.errors import ConfigError
 from watchdog.states import ExitCode, State, status_exit_code
 
@@ -114,9 +114,9 @@ def test_every_state_is_documented_with_its_exit_code() -> None:
     assert set(code(sentence)) == alive
 
 
-@pytest.mark.parametrize(("verb", "function"), [("status", "status"), ("maintenance", "maintenance"), ("logs", "logs")])
+@pytest.mark.parametrize("verb", ["status", "maintenance", "logs", "explain"])
 def test_the_json_fields_of_a_reading_verb_are_documented(
-    verb: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "bot.out").write_text("up\n")
@@ -144,6 +144,12 @@ def test_the_parts_of_status_are_documented() -> None:
     parts = {row[0]: code(row[1]) for row in rows("docs/verbs.md", "status")}
     assert parts["`last_exit`"] == ["time", "pid", "code", "signal", "oom", "text", "output", "last_lines"]
     assert parts["`guard`"] == list(report._guard_document({"pid": 1}, None) or {})
+
+
+def test_the_parts_of_a_decision_are_documented() -> None:
+    parts = {row[0]: code(row[1]) for row in rows("docs/verbs.md", "explain")}
+    entry = replay._explained({"time": "", "message": "", "decision": None})
+    assert parts["`decisions`"][: len(entry) + 1] == [*entry, "text"]
 
 
 # The pages -----------------------------------------------------------------------------------------------------------

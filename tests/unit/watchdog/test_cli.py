@@ -68,7 +68,7 @@ def test_internal_words_are_not_advertised(capsys: pytest.CaptureFixture[str]) -
     assert "--door" not in shown and "--heir" not in shown
     assert not re.search(r"^\s+send\b", shown, re.MULTILINE)
     acting = ("check", "guard", "start", "stop", "restart", "reset", "run", "retire")
-    for verb in (*acting, "status", "logs", "maintenance", "alert-test"):
+    for verb in (*acting, "status", "explain", "logs", "maintenance", "alert-test"):
         assert f" {verb} " in shown
 
 

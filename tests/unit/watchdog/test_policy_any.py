@@ -83,7 +83,7 @@ def test_any_order_of_events_is_answered_and_can_be_remembered(
     for event, seconds in story:
         now += seconds
         memory, actions = policy.step(memory, event, now)
-        assert snapshot._memory(json.loads(json.dumps(memory._asdict()))) == memory
+        assert snapshot.memory(json.loads(json.dumps(memory._asdict()))) == memory
         assert Start() not in actions or _may_start(event, memory)
         assert memory.next_start is None or memory.next_start <= max(2 * NOW, now + policy.LADDER[-1])
         assert len(memory.failures) <= 60 and len(memory.told_at) <= 12 and len(memory.hung_at) <= 5

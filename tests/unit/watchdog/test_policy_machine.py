@@ -255,7 +255,7 @@ class Life(RuleBasedStateMachine):
     def remember(self) -> None:
         """state.json: what is written is what is read."""
         text = json.dumps({"memory": self.memory._asdict()})
-        assert snapshot._memory(json.loads(text)["memory"]) == self.memory
+        assert snapshot.memory(json.loads(text)["memory"]) == self.memory
 
     @invariant()
     def the_memory_survives_being_written(self) -> None:
