@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from demo.mail_sink import MailSink
 
-TOLD = frozenset({"restarted", "recovered", "held", "breaker", "stuck", "unknown", "duplicate", "state-rebuilt"})
+_STATES = "restarted recovered held breaker stuck unknown duplicate state-rebuilt suspect cleared"
+
+TOLD = frozenset(_STATES.split())
 """The kinds of events that are a change of state for which somebody is told."""
 
 _SUFFIX = re.compile(r"\. Nothing was started or stopped$|; \d+ restarts before this one were not told one by one$")

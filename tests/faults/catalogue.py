@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-HANG = "hung bots are not recognised yet"
-
 
 class Row(NamedTuple):
     """``what`` happens; ``unproved`` is the reason why no test bears the number."""
@@ -74,13 +72,13 @@ PARTS = (
         Row("F49", "The bot is killed by a signal or by the kernel for its memory: the alert says by which"),
     )),
     Part("Hung, or not trading", (
-        Row("F50", "The bot is stopped: hung after some looks", HANG),
-        Row("F51", "The bot lives and its heartbeat is old", HANG),
-        Row("F52", "Fresh heartbeat, old market data", HANG),
-        Row("F53", "The heartbeat comes from a thread while the loop is dead", HANG),
-        Row("F54", "The heartbeat's time is in the future, or the clock jumps", HANG),
-        Row("F55", "The bot burns CPU, memory or descriptors", HANG),
-        Row("F56", "The bot writes no heartbeat", HANG),
+        Row("F50", "The bot is stopped, deadlocked, or blocked while data waits: restarted; the mail names the line"),
+        Row("F51", "The bot no longer says that it works: restarted, by a deadline that is set or learned"),
+        Row("F52", "Fresh heartbeat, no market data: told; restarted only where chosen, and not in quiet hours"),
+        Row("F53", "The heartbeat comes from a thread while the loop is dead: told, by the data that it leaves unread"),
+        Row("F54", "The heartbeat's time is in the future, the clock jumps, the host slept: no verdict from that"),
+        Row("F55", "The bot burns CPU, memory or descriptors: told after several samples; restarted where chosen"),
+        Row("F56", "The bot writes no heartbeat: it is not judged by one"),
     )),
     Part("Alerts", (
         Row("F60", "The mail server refuses, hangs, drips, is not found: first the restart; the mail waits"),

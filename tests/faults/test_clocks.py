@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from demo.mail_sink import MailSink
+from tests.faults.moved_clock import moved_clock
 from tests.faults.watched import WatchedWorld
 from tests.process import oracle
 from tests.process.world import World
 
 DAY = 86_400
-
-#: Moves the wall clock of the agent's processes by as many seconds as the file says at that moment.
-MOVED_CLOCK = """\
-import time
-real = time.time
-def moved():
-    with open({path!r}) as file:
-        return real() + float(file.read() or 0)
-time.time = moved
-"""
 
 
 def zone(change: datetime, forward: bool) -> str:
@@ -38,24 +28,6 @@ def zone(change: datetime, forward: bool) -> str:
     begin, end = (change, other) if forward else (other, change + timedelta(hours=1))
     rules = (f"{at.month}.{(at.day - 1) // 7 + 1}.{at.isoweekday() % 7}/{at:%H:%M:%S}" for at in (begin, end))
     return "WIN0SUM-1," + ",".join(f"M{rule}" for rule in rules)
-
-
-def moved_clock(world: WatchedWorld) -> Callable[[int], None]:
-    """Give the agent a wall clock of its own; returns how to set it, in seconds from the right time."""
-    world.waive(I5="when an alert was queued is told by the clock that is moved")
-    folder = world.folder / "clock"
-    folder.mkdir()
-    path = folder / "seconds"
-    path.write_text("0")
-    (folder / "sitecustomize.py").write_text(MOVED_CLOCK.format(path=str(path)))
-    world.env["PYTHONPATH"] = f"{folder}:{world.agent}"
-
-    def move(seconds: int) -> None:
-        part = folder / "part"
-        part.write_text(str(seconds))
-        part.rename(path)
-
-    return move
 
 
 @pytest.mark.fault("F80")

@@ -59,10 +59,29 @@ def test_start_closes_the_breaker_and_begins_at_the_first_rung(world: World) -> 
     assert world.until_running(other_than=found["pid"]), "the first rung again: at once"
 
 
+@pytest.mark.fault("F41")
+@pytest.mark.promise(2)
+def test_a_deploy_of_the_bot_ends_its_crash_loop_and_the_next_one_is_told_anew(world: World, sink: MailSink) -> None:
+    with_four_failures(world)
+    world.behave({}, *[{"exit_after": 0, "exit_code": 3}] * 2, {})
+    world.guard()
+    world.until_event("died", 3)
+    assert world.status()["state"] == "failed"
+    world.script.write_text(world.script.read_text() + "\n# mended\n")
+    assert "forgotten" in world.until_event("redeployed")["message"]
+    pid = world.until_running()
+    oracle.until(lambda: len(world.births()) == 4 and world.bots() == [pid], "the mended bot")
+    assert len(world.events("breaker")) == 1 and len(world.events("redeployed")) == 1
+    world.kill(pid)
+    assert world.until_running(other_than=pid), "no failed state: its failures are few again"
+    assert len(world.events("breaker")) == 1
+
+
 @pytest.mark.fault("F44")
 @pytest.mark.parametrize("code", [78, 79])
 def test_a_hold_code_means_no_restart_until_somebody_says_so(world: World, sink: MailSink, code: int) -> None:
-    world.behave({"exit_after": 0.1, "exit_code": code}, {"exit_after": 0.1, "exit_code": code}, {})
+    world.behave({"exit_after": 0, "exit_code": code}, {"exit_after": 0, "exit_code": code}, {})
+    world.env["WATCHDOG_START_GRACE"] = "1"
     world.guard()
     mail = sink.wait_for(lambda mail: "failed" in mail.subject)
     assert f"code {code}" in mail.text

@@ -6,6 +6,7 @@ leave a line in ``overlaps``, however short the overlap was.
 """
 
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ def main():
     behaviour = read_behaviour(life)
     if behaviour.get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    else:
+    elif not behaviour.get("plain_term"):
         signal.signal(signal.SIGTERM, lambda *_: leave(behaviour))
     time.sleep(behaviour.get("imports_take", 0))
     if behaviour.get("pid_file"):
@@ -57,6 +58,17 @@ def perform(behaviour):
         say_ready()
     if "open" in behaviour:
         open(behaviour["open"]).close()
+    if "program" in behaviour:
+        importlib.import_module(behaviour["program"]).live(behaviour, told)
+
+
+def told():
+    """Whether the word has come that this life waits for to fall ill; ``fell`` is when it was heard, in UTC."""
+    if not os.path.exists(os.path.join(PROJECT, "ill")):
+        return False
+    if not os.path.exists(os.path.join(PROJECT, "fell")):
+        note("fell", repr(time.time()))
+    return True
 
 
 def born():
