@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -79,6 +80,18 @@ def test_a_second_bot_is_explained(world: World) -> None:
         "there must be one bot, and one that others started is never ended by us; told once"
     ]
     assert "watched and left as it is" in reasons(world, "Adopted")[0]
+
+
+def test_the_restart_of_a_hung_bot_is_explained_with_its_evidence(world: World) -> None:
+    world.env["WATCHDOG_HANG_AFTER"] = "1"
+    world.guard()
+    pid = world.until_running()
+    world.kill(pid, signal.SIGSTOP)
+    world.until_running(other_than=pid)
+    hung = next(one for one in explained(world) if one["event"] == "Judged" and "kill" in one["actions"])
+    assert hung["why"].startswith("evidence: stopped: it has been stopped (state T) for ")
+    assert hung["why"].endswith(": restart; 1 of 3 such restarts within the hour")
+    assert hung["fields"]["signs"][0][:2] == ["stopped", True]
 
 
 def test_what_it_says_of_a_changed_policy_is_no_failure_and_nothing_is_touched(world: World) -> None:

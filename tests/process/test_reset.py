@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -63,6 +64,18 @@ def test_a_reset_never_touches_a_running_bot_and_its_counters_begin_anew(world: 
     assert "its failures are forgotten; already running" in found["message"]
     assert world.bot == pid and len(world.births()) == 2
     assert (world.status()["restarts"], remembered(world)["attempt"], remembered(world)["failures"]) == (0, 0, [])
+
+
+def test_a_bot_under_suspicion_goes_on_over_a_reset_and_stays_suspect(world: World) -> None:
+    world.env.update(WATCHDOG_HANG_AFTER="1", WATCHDOG_RESTART_ON="backlog")
+    world.guard()
+    pid = world.until_running()
+    world.kill(pid, signal.SIGSTOP)
+    world.until_event("suspect")
+    found = world.ok("reset", "--json").json
+    assert (found["state"], found["action"], found["old_pid"], found["pid"]) == ("suspect", "none", pid, pid)
+    assert world.bot == pid and remembered(world)["doubts"] == ["stopped"]
+    assert remembered(world)["doubts_told_at"] == [], "the next doubt may be told again"
 
 
 @pytest.mark.parametrize("guarded", [True, False], ids=["with a guard", "without a guard"])
