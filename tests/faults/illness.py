@@ -102,7 +102,7 @@ def until_restarted(
     return mail
 
 
-def left_alone(world: World, pid: int, seconds: float = 2.5 * HANG_AFTER) -> None:
+def left_alone(world: World, pid: int, seconds: float = 2 * HANG_AFTER) -> None:
     """For so long the bot keeps its PID and nobody calls it hung. There is no event to wait for: nothing happens."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

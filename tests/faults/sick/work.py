@@ -6,7 +6,7 @@ import time
 import lifesign
 
 lifesign.EVERY = 0.1  # a pace at which a test can wait for what a guard learns
-ENOUGH = 1.5  # seconds in which a guard has seen often enough that we read and beat
+ENOUGH = 1.2  # seconds in which a guard has seen often enough that we read and beat
 
 
 def until(told, behaviour):
