@@ -42,6 +42,7 @@ def test_a_bot_below_its_limits_gives_no_sign() -> None:
     assert over(tuple(sample(minute) for minute in range(5)), LIMITS, 0.0) == ()
 
 
+@pytest.mark.fault("F55")
 @pytest.mark.parametrize(
     ("kind", "values", "measured", "limit", "text"),
     [

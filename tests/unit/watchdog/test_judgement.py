@@ -10,6 +10,7 @@ from watchdog import evidence
 # Stopped -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize(("hang_after", "limit"), [(120, 60), (600, 60), (20, 20)])
 def test_a_stopped_bot_is_suspect_after_half_its_time_and_hung_after_all_of_it(hang_after: float, limit: float) -> None:
     bot = Watched(hang_after=hang_after)
@@ -55,6 +56,7 @@ def test_one_look_that_finds_it_running_ends_the_time_of_a_stop() -> None:
 # Unread data ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F50")
 def test_a_bot_whose_threads_all_sleep_beside_unread_data_is_suspect_and_then_hung() -> None:
     bot = Watched()
     bot.live(120)
@@ -65,6 +67,7 @@ def test_a_bot_whose_threads_all_sleep_beside_unread_data_is_suspect_and_then_hu
     assert proof.text == ("has not read 27.0 kB from 192.0.2.11:443 for 2 min, all its threads asleep (limit 2 min)")
 
 
+@pytest.mark.fault("F53")
 @pytest.mark.parametrize("counted", [True, False])
 def test_while_another_thread_runs_or_nobody_can_count_unread_data_is_only_suspect(counted: bool) -> None:
     bot = Watched()
@@ -223,6 +226,7 @@ def test_a_bot_that_sleeps_for_five_minutes_between_its_polls_is_left_alone() ->
 # Time ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F54")
 @pytest.mark.parametrize("jump", [46.0, 3600.0, 86_400.0, -3600.0])
 def test_time_that_nobody_watched_is_not_held_against_the_bot(jump: float) -> None:
     bot = Watched(vows=100.0, fresh_after=100.0, deaf_after=100.0, restart_on=frozenset({"file", "deaf", "heartbeat"}))
@@ -249,6 +253,7 @@ def test_after_a_gap_the_full_time_proves_it_again() -> None:
     assert bot.first("backlog", True)
 
 
+@pytest.mark.fault("F54")
 @pytest.mark.parametrize("jump", [3600.0, -3600.0, 1e9, -1e9])
 def test_a_wall_clock_that_jumps_changes_nothing(jump: float) -> None:
     told = []

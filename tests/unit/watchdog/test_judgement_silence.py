@@ -12,6 +12,7 @@ ALL = frozenset({"stopped", "backlog", "heartbeat", "file", "deaf"})
 # Heartbeats with a deadline that somebody named ----------------------------------------------------------------------
 
 
+@pytest.mark.fault("F51")
 @pytest.mark.parametrize(("setting", "vows", "limit"), [(30.0, None, 30), (None, 30.0, 30), (30.0, 300.0, 30)])
 def test_a_deadline_that_was_named_is_kept_and_the_operators_word_comes_first(
     setting: float | None, vows: float | None, limit: float
@@ -69,6 +70,7 @@ def test_a_debugger_or_a_dead_disk_is_no_hang(state: str) -> None:
     assert not any(sign.proof for signs in bot.said for sign in signs)
 
 
+@pytest.mark.fault("F56")
 def test_a_bot_that_never_beats_has_no_deadline() -> None:
     bot = Watched(heartbeat=10.0, vows=10.0)
     bot.live(7200)
@@ -165,6 +167,7 @@ def test_connections_that_cannot_be_seen_are_not_taken_for_none() -> None:
     assert bot.first("heartbeat", False) and not bot.first("heartbeat", True)
 
 
+@pytest.mark.fault("F51")
 def test_the_longest_gap_stretches_the_deadline() -> None:
     bot = Watched()
     bot.live(120, beating=True)
@@ -192,6 +195,7 @@ def test_a_file_that_is_changed_no_more_is_a_sign_and_restarts_where_that_is_wan
     assert not bot.first("file", not may_restart)
 
 
+@pytest.mark.fault("F56")
 def test_a_file_that_was_never_written_is_no_sign_and_one_left_behind_is_no_proof() -> None:
     bot = Watched(fresh_after=60, restart_on=ALL)
     bot.live(7200)
@@ -202,6 +206,7 @@ def test_a_file_that_was_never_written_is_no_sign_and_one_left_behind_is_no_proo
     assert bot.first("file", False) and not bot.first("file", True)
 
 
+@pytest.mark.fault("F54")
 def test_the_time_in_the_file_means_nothing_in_the_future_or_in_the_past() -> None:
     bot = Watched(fresh_after=60, restart_on=ALL)
     for moment in (10**18, 5, 3 * 10**18, 4, 2 * 10**18):
@@ -221,6 +226,7 @@ def test_a_file_that_is_rotated_or_missing_for_a_while_is_fresh_and_one_that_sta
 # The network ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F52")
 @pytest.mark.parametrize("may_restart", [True, False])
 def test_a_feed_that_goes_mute_is_a_sign_and_restarts_where_that_is_wanted(may_restart: bool) -> None:
     bot = Watched(deaf_after=600, restart_on=ALL if may_restart else frozenset())
@@ -272,6 +278,7 @@ def test_a_trickle_above_the_keep_alives_is_data() -> None:
     assert not any(bot.said)
 
 
+@pytest.mark.fault("F52")
 def test_in_quiet_hours_silence_is_normal_and_after_them_it_counts_from_their_end() -> None:
     bot = Watched(deaf_after=600, fresh_after=600, restart_on=ALL, quiet=quiet.parse("Mon 00:05-08:00"))
     bot.file = (1, 1)
