@@ -121,6 +121,15 @@ def test_an_idle_pool_with_a_farewell_or_a_ticket_in_it_is_no_sign(closing: bool
     assert not any(bot.said)
 
 
+def test_a_pool_of_closed_connections_costs_no_closer_looks() -> None:
+    bot = Watched()
+    bot.live(60)
+    assert bot.streams
+    bot.streams[POOL] = stream(POOL, 9_031, 31, closing=True)
+    bot.live(60)
+    assert not bot.case.doubt
+
+
 def test_a_pool_that_the_server_closes_with_much_still_in_it_is_no_sign() -> None:
     bot = Watched()
     bot.live(120)
@@ -164,10 +173,11 @@ def test_a_connection_that_was_hardly_ever_read_is_no_proof() -> None:
 
 
 @pytest.mark.parametrize("closed", ["half", "gone"])
-def test_a_server_that_gives_up_on_a_sleeper_does_not_excuse_it(closed: str) -> None:
+@pytest.mark.parametrize("data", [90, 3000])
+def test_a_server_that_gives_up_on_a_sleeper_does_not_excuse_it(closed: str, data: int) -> None:
     bot = Watched()
     bot.live(120)
-    bot.hang(60)
+    bot.hang(60, data)
     assert bot.streams
     if closed == "half":
         bot.streams[FEED] = bot.streams[FEED]._replace(closing=True)
@@ -196,6 +206,7 @@ def test_a_number_that_is_used_again_is_another_connection() -> None:
         bot.streams = {FEED: stream(FEED, 100, 100)}
         bot.look()
     assert not bot.first("backlog", True)
+    assert "backlog" in bot.hang(75), "and what is not read from it counts as of any other"
 
 
 def test_what_a_bot_got_over_by_itself_doubles_its_time() -> None:
