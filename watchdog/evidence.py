@@ -13,6 +13,7 @@ from .clock import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from .limits import Limits
+    from .model import Sign
     from .sockets import Stream
     from .vitals import Look
 
@@ -59,7 +60,7 @@ class Case(NamedTuple):
     ``wired``: it had a TCP connection, or that could not be told; ``linked``: it kept one from look to look. ``filed``:
     when the file was last seen to change, ``changed``: that it did in this life. ``silent``: since when there were
     keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to being data. ``doubt``: look
-    closely the next time.
+    closely the next time. ``signs``: what the last look came to.
     """
 
     at: float
@@ -80,6 +81,7 @@ class Case(NamedTuple):
     heard: int = 0
     level: float = 0.0
     doubt: bool = False
+    signs: tuple[Sign, ...] = ()
 
 
 def opened(at: float) -> Case:

@@ -42,7 +42,10 @@ def judge(case: Case, look: Look, limits: Limits, utc: float, vows: float | None
 
     ``vows``: the seconds between two heartbeats that the bot itself promised (``WATCHDOG_USEC=``, sd_notify(3)).
     ``doubt`` of the case asks for the next look to count the threads' context switches.
+    A look that comes too soon after another, as for a sample, tells nothing new.
     """
+    if case.look is not None and 0 <= look.at - case.at < limits.look_every / 2:
+        return case, case.signs
     case = gather(case, look, limits, utc)
     found = (
         _stopped(case, look, limits),
@@ -54,7 +57,7 @@ def judge(case: Case, look: Look, limits: Limits, utc: float, vows: float | None
     signs = tuple(sign._replace(proof=sign.proof and sign.kind in limits.restart_on) for sign in found if sign)
     late = look.beats > 0 and _silence(case, look) > (limits.heartbeat or vows or limits.hang_after) / 2
     doubt = bool(signs) or late or any(track.backlog and track.since < look.at for track in case.tracks)
-    return case._replace(doubt=doubt), signs
+    return case._replace(doubt=doubt, signs=signs), signs
 
 
 def _stopped(case: Case, look: Look, limits: Limits) -> Sign | None:

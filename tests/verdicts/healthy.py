@@ -10,9 +10,7 @@ from watchdog.limits import Limits
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
-EVERY = Limits(
-    fresh_after=300.0, deaf_after=600.0, restart_on=frozenset({"stopped", "backlog", "heartbeat", "file", "deaf"})
-)
+EVERY = Limits(fresh_after=300.0, deaf_after=600.0, restart_on=("stopped", "backlog", "heartbeat", "file", "deaf"))
 """An operator who lets every sign restart the bot."""
 
 
