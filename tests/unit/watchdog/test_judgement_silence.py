@@ -89,7 +89,9 @@ def test_a_debugger_or_a_dead_disk_is_no_hang(state: str) -> None:
     bot.live(120, beating=True)
     bot.file = (1, 2)
     bot.state, bot.working = state, True
-    bot.hang(3600)
+    bot.hang(900)
+    bot.streams = {}  # and in the end the other side hangs up
+    bot.hang(3600, data=0)
     assert not any(sign.proof for signs in bot.said for sign in signs)
 
 
