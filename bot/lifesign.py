@@ -45,7 +45,9 @@ def beat() -> None:
 
 
 def stopping() -> None:
-    """The bot is winding up because it was asked to."""
+    """The bot is winding up because it was asked to: from now on nobody waits for a beat, and none is sent."""
+    global _due  # noqa: PLW0603 - one process, one pulse
+    _due = float("inf")
     _say("STOPPING=1")
 
 

@@ -68,6 +68,12 @@ def test_it_says_what_sd_notify_says(lifesign: ModuleType, watcher: Watcher) -> 
     assert watcher.said() == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
+def test_after_the_farewell_no_beat_makes_anybody_wait_for_the_next(lifesign: ModuleType, watcher: Watcher) -> None:
+    lifesign.stopping()
+    lifesign.beat()
+    assert watcher.said() == ["STOPPING=1"]
+
+
 def test_of_many_beats_one_a_second_is_sent(
     lifesign: ModuleType, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
