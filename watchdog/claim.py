@@ -50,6 +50,13 @@ class Claim:
         """Take the lock that an earlier release in this very process held, if it held it."""
         self.descriptor = locks.inherited(self._instance.bot_lock)
 
+    def others(self, known: Identity | None) -> tuple[Identity, ...]:
+        """Further bots beside the one that is watched, as far as it can be seen just now."""
+        try:
+            return identity.look(self._config, self._instance, known).others
+        except OSError:  # the machine is short of something; the next look comes by itself
+            return ()
+
     def look_anew(self) -> None:
         """Give whoever holds the lock its time once more."""
         self._contended_since = self._troubled_since = None

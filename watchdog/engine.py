@@ -12,7 +12,6 @@ from . import (
     clock,
     exits,
     host,
-    hung,
     identity,
     ladder,
     lastwords,
@@ -37,6 +36,7 @@ from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
 from .states import HOLD_CODES, ExitCode, State
+from .stopping import Stopping
 from .watched import Bot
 
 RECHECK = 10.0
@@ -71,13 +71,11 @@ class Engine:
         self._ledger = Ledger(self._recorder)
         self._orders = Orders(instance, journal)
         self._claim = Claim(config, instance)
-        self._ladder: ladder.Ladder | None = None
+        self._stopping: Stopping | None = None
         self._verify_at: float | None = None
         self._recheck_at: float | None = None
         self._scan_at: float | None = None
         self._shutdown = host.Shutdown()
-        self._yielding = False
-        self._ending: hung.Ending | None = None
         self._spawned_at = 0.0
         self.monitor = Monitor(config, paths, journal)
 
@@ -100,14 +98,14 @@ class Engine:
 
     def descriptors(self) -> list[int]:
         """What to poll for."""
-        if self._ladder:
-            return self._ladder.descriptors()
+        if self._stopping:
+            return self._stopping.ladder.descriptors()
         return [self.bot.pidfd] if self.bot else []
 
     def deadline(self) -> float:
         """When to call `advance` at the latest, seconds since boot."""
-        if self._ladder:
-            return self._ladder.deadline
+        if self._stopping:
+            return self._stopping.ladder.deadline
         if self.bot:
             known = [self._verify_at, self._scan_at, self.monitor.due, policy.settle_at(self.memory)]
         else:
@@ -118,8 +116,8 @@ class Engine:
     def advance(self) -> None:
         """Do whatever is due. The restart comes first; files, events and alerts come after it."""
         self._obey()
-        if self._ladder:
-            self._climb()
+        if self._stopping:
+            self._climb(self._stopping)
         elif self.bot and ladder.ended(self.bot.pidfd):
             self._buried()
         now = clock.now()
@@ -129,7 +127,7 @@ class Engine:
             self._look_for_others()
         if self.monitor.due is not None and now >= self.monitor.due:
             self._judge(self.monitor.look())
-        if self.bot is None and self._ladder is None:
+        if self.bot is None and self._stopping is None:
             if min(self.deadline(), self._recheck_at or now) <= now:
                 self._converge()
         elif self.memory.running_since is not None:
@@ -147,7 +145,7 @@ class Engine:
         one = self._orders.desk.first()
         if one:
             return f"{one.verb} by {one.by} is under way"
-        return "a stop is under way" if self._ladder else None
+        return "a stop is under way" if self._stopping else None
 
     @property
     def claimed(self) -> list[int]:
@@ -160,22 +158,21 @@ class Engine:
 
     def close(self) -> None:
         """Let go of everything; the bot is not touched. The next `advance` begins by looking for it."""
-        if self._ladder:
-            self._ladder.close()
-        self._ladder = self._ending = None
+        if self._stopping:
+            self._stopping.ladder.close()
+        self._stopping = None
         self._forget()
         self._claim.release()
 
     def _judge(self, signs: tuple[model.Sign, ...]) -> None:
         """Is the bot ill? Only one whose start counts is judged, and one that nobody is about to stop."""
-        if self.bot is None or self._ladder or not self.bot.verified:
+        if self.bot is None or self._stopping or not self.bot.verified:
             return
         if not signs and self.memory.phase is State.RUNNING:
             return
         for action in self._ledger.feed(model.Judged(signs, not self._orders.hands_off())):
             if isinstance(action, model.Kill):
-                self._ending = hung.ending(self.bot, action.text)
-                self._stop_bot(State.HUNG)
+                self._stop_bot(evidence=action.text)
 
     # The operator ----------------------------------------------------------------------------------------------------
 
@@ -183,7 +180,7 @@ class Engine:
         """Begin start, stop, restart, reset or check; `Operation.finish` is called when its outcome is known."""
         if not self._orders.accept(operation, self._view()):
             return
-        if self.bot and not self._ladder:
+        if self.bot and not self._stopping:
             self._forgive() if operation.verb in ("start", "reset") else self._carry_out_stop(self.bot)
         elif self.bot is None:
             self._claim.look_anew()
@@ -199,7 +196,7 @@ class Engine:
 
     def _converge(self) -> None:
         for _ in range(3):
-            if self.bot or self._ladder:
+            if self.bot or self._stopping:
                 return
             self._recheck_at = clock.now() + RECHECK
             if self.instance.moved():
@@ -230,7 +227,7 @@ class Engine:
         self._orders.look()
         if before != self._orders.wanted:
             self.stir()
-        if before and not self._orders.wanted and self.bot and not self._ladder:
+        if before and not self._orders.wanted and self.bot and not self._stopping:
             self._orders.stop_found(self._view())
             self._stop_bot()
 
@@ -322,12 +319,11 @@ class Engine:
         bot = self.bot
         if bot is None or bot.verified:
             return
-        others = self._others()
+        others = self._claim.others(self._ledger.known)
         if others and bot.child:
             text = f"another bot (PID {others[0].pid}) appeared meanwhile: ours (PID {bot.identity.pid}) is stopped"
             self._ledger.feed(model.Duplicate(text))
-            self._yielding = True
-            self._stop_bot()
+            self._stop_bot(yielding=True)
             return
         self.bot = bot._replace(verified=True)
         self._scan_at = clock.now() + DUPLICATE_SCAN
@@ -393,16 +389,14 @@ class Engine:
 
     def _death(self, status: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
         number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
-        again = (
-            self.memory.attempt > 0 or status in HOLD_CODES
-        )  # the first death in a row is followed by a start at once
+        again = self.memory.attempt > 0 or status in HOLD_CODES  # the first one is followed by a start at once
         return model.Died(number, status, text, uptime, verified, sources.signature(self.config) if again else "")
 
-    def _stop_bot(self, phase: State = State.STOPPING) -> None:
+    def _stop_bot(self, evidence: str = "", yielding: bool = False) -> None:
         assert self.bot is not None
         self._verify_at = None
-        self._ledger.memory = self.memory._replace(phase=phase)
-        self._ladder = ladder.Ladder(self.bot.identity, self.config.stop_grace, hung=self._ending is not None)
+        self._ledger.memory = self.memory._replace(phase=State.HUNG if evidence else State.STOPPING)
+        self._stopping = Stopping(self.config, self.bot, None, evidence, yielding)
 
     def _clear_leftovers(self) -> None:
         dead = self._ledger.known
@@ -410,42 +404,36 @@ class Engine:
         pids = ", ".join(str(pid) for pid, _ in procfs.session_members(dead.pid))
         text = f"children of the dead bot (PID {dead.pid}) live on: {pids}; stopping them"
         self.journal.event("leftovers", text, "warning")
-        self._ladder = ladder.Ladder(dead, self.config.stop_grace, leftovers_only=True)
+        self._stopping = Stopping(self.config, None, dead)
 
-    def _climb(self) -> None:
-        climbing = self._ladder
-        assert climbing is not None
+    def _climb(self, stopping: Stopping) -> None:
+        climbing = stopping.ladder
         climbing.advance()
         if climbing.outcome is None:
             return
         climbing.close()
-        self._ladder = None
+        self._stopping = None
         if climbing.outcome == "stuck":
             text = f"PID {climbing.main.pid} or a child of it survived SIGKILL: nothing is started beside it"
-            self._ending = None
             self._ledger.feed(model.Stuck(text))
             self._recheck_at = clock.now() + RECHECK
             self._orders.desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
-            self._gone(self.bot, climbing)
+            self._gone(self.bot, stopping)
         self._converge()
 
-    def _gone(self, bot: Bot, climbed: ladder.Ladder) -> None:
-        """We have ended the bot: on the operator's word, for another bot's sake, or because it was hung."""
-        ending, self._ending = self._ending, None
-        yielding, self._yielding = self._yielding, False
+    def _gone(self, bot: Bot, stopping: Stopping) -> None:
+        """We have ended the bot."""
         asked = self._orders.desk.wants("stop", "restart") or not self._orders.wanted
-        end = climbed.end() if ending is None or asked else ending.exit(climbed, self.config.app_dir)
+        end, failure = stopping.end(asked)
         uptime = bot.uptime
         self._ledger.ended(end, bot.identity.pid, bot.said())
         self._forget()
-        if yielding:
-            self._ledger.feed(self._death(None, "was stopped, since another bot had appeared", 0.0, False))
-        elif ending and not asked:
-            self._ledger.feed(self._death(None, end.text, uptime, bot.verified, pid=bot.identity.pid))
-        else:
+        if failure is None:
             self._ledger.feed(model.Stopped(restarting=self._orders.wanted))
+        else:
+            self._ledger.feed(self._death(None, failure, uptime, bot.verified, pid=bot.identity.pid))
 
     def _forget(self) -> None:
         if self.bot:
@@ -456,16 +444,8 @@ class Engine:
 
     def _look_for_others(self) -> None:
         self._scan_at = clock.now() + DUPLICATE_SCAN
-        self._report_others(self._others())
+        self._report_others(self._claim.others(self._ledger.known))
         spawn.trim_output(self.paths.bot_out)
-
-    def _others(self) -> tuple[Identity, ...]:
-        """Further bots, as far as it can be seen just now; the next look comes by itself."""
-        try:
-            return identity.look(self.config, self.instance, self._ledger.known).others
-        except OSError as error:
-            self.journal.say("debug", f"no look for a second bot: {error.strerror}: {error.filename or ''}")
-            return ()
 
     def _report_others(self, others: tuple[Identity, ...]) -> None:
         if others and self.bot:
@@ -483,7 +463,7 @@ class Engine:
 
     def _view(self) -> View:
         bot = self.bot
-        unsettled = self._ladder is not None or self._claim.contended
+        unsettled = self._stopping is not None or self._claim.contended
         return View(
             self.memory, bot.identity.pid if bot else None, bool(bot and bot.verified), unsettled, self._spawned_at
         )

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from typing import Any, Callable
 
 from . import (
@@ -28,6 +29,9 @@ from . import (
 from .cli import Context
 from .errors import BusyError, UsageError, WatchdogError
 from .states import ExitCode, State, status_exit_code
+
+PURGE_WAIT = 3.0
+"""Seconds for whoever holds the guard's lock to let go of it."""
 
 ALERT_TEST = 60
 """Seconds for one test mail."""
@@ -197,7 +201,9 @@ def purge(context: Context) -> list[str]:
     here = context.instance
     if not os.path.isdir(here.directory):
         return []
-    guard = locks.acquire(here.guard_lock)
+    end = clock.now() + PURGE_WAIT
+    while (guard := locks.acquire(here.guard_lock)) is None and clock.now() < end:
+        time.sleep(0.05)  # a tick or an heir that is just leaving
     if guard is None:
         raise BusyError(f"another process holds {here.guard_lock}: nothing was removed; try again in a moment")
     bot = locks.acquire(here.bot_lock)

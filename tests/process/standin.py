@@ -18,12 +18,14 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 def main():
     """Live one life."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # who sees the line of our birth may signal us
     life = born()
     behaviour = read_behaviour(life)
     if behaviour.get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif not behaviour.get("plain_term"):
         signal.signal(signal.SIGTERM, lambda *_: leave(behaviour))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     time.sleep(behaviour.get("imports_take", 0))
     if behaviour.get("pid_file"):
         from pidfile import create_pid_file
