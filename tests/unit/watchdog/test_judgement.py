@@ -314,3 +314,10 @@ def test_a_doubt_asks_for_a_closer_look(reason: str) -> None:
     bot.live(75, beating=True)
     doubts.append(bot.case.doubt)
     assert not calm and doubts == [False, True, False]
+
+
+def test_half_of_a_silence_that_was_promised_not_to_be_asks_for_a_closer_look_too() -> None:
+    bot = Watched(vows=120.0)
+    bot.live(120, beating=True)
+    assert not bot.hang(45, data=0) and not bot.case.doubt
+    assert not bot.hang(30, data=0) and bot.case.doubt

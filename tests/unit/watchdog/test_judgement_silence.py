@@ -290,6 +290,16 @@ def test_a_bot_that_connects_again_and_again_is_not_deaf() -> None:
     assert not any(bot.said)
 
 
+def test_a_counter_that_only_falls_is_new_data_every_time() -> None:
+    bot = Watched(deaf_after=120)
+    bot.live(60)
+    for received in range(90_000, 0, -1_000):
+        bot.streams = {FEED: stream(FEED, received)}
+        bot.works()
+        bot.hang(15, data=0)
+    assert not any(bot.said)
+
+
 def test_a_bot_that_does_not_read_is_not_called_deaf_when_no_more_fits_in() -> None:
     bot = Watched(deaf_after=300, restart_on=ALL)
     bot.live(120)
