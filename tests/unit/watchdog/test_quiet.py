@@ -154,3 +154,9 @@ def test_a_broken_clock_gets_an_answer(utc: float) -> None:
 def test_a_weeks_worth_of_stocks() -> None:
     since = at("2026-11-30 00:00")
     assert quiet.awake(quiet.parse(STOCKS), since, since + 7 * DAY) == 5 * 6.5 * HOUR
+
+
+def test_a_date_on_a_day_that_is_quiet_anyway_counts_once() -> None:
+    hours = quiet.parse("Fri 12:00-24:00, 2026-12-25")
+    assert quiet.awake(hours, at("2026-12-25 00:00"), at("2026-12-26 00:00")) == 0
+    assert quiet.awake(hours, at("2026-12-24 00:00"), at("2026-12-27 00:00")) == 2 * DAY
