@@ -173,8 +173,9 @@ def test_a_sleeping_bot_with_old_answers_unread_in_its_pool_of_connections_is_no
 @pytest.mark.fault("F50")
 @pytest.mark.promise(6)
 def test_a_bot_in_a_debugger_is_not_even_suspect(world: World) -> None:
-    impatient(world)
+    infect(world, "debugged")
     pid = watched(world)
+    oracle.until((world.project / "permitted").exists, "it may be held")
     with traced(pid):
         assert oracle.stat(pid).state == "t"  # type: ignore[union-attr]
         left_alone(world, pid)
