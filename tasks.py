@@ -139,21 +139,27 @@ def demo(_: Context, keep: bool = False) -> None:
 @task(
     positional=["what"],
     help={
-        "what": "recovery (beside eight other supervisors) or agent (beside its budgets)",
+        "what": "recovery (beside eight other supervisors), agent (beside its budgets) or crash-loop",
         "kills": "recovery: how often each supervisor's bot is killed (50)",
-        "quick": "a look in some minutes: short windows, few repetitions",
-        "write": "put the tables into docs/benchmarks.md",
+        "seconds": "crash-loop: how long the real ones last (300)",
+        "virtual": "crash-loop: only the days on a virtual clock, without a lab",
+        "quick": "recovery, agent: a look in some minutes: short windows, few repetitions",
+        "write": "put the tables into docs/benchmarks.md, or docs/crash-loops.md",
         "json": "one JSON document on stdout",
     },
     auto_shortflags=False,
 )
-def bench(_: Context, what: str, kills: int = 0, quick: bool = False, write: bool = False, json: bool = False) -> None:
-    """Measure on a lab host (root on Linux): bench recovery, or bench agent."""
-    if what not in ("recovery", "agent"):
-        raise Exit(f"no benchmark {what!r}: recovery or agent", code=2)
-    options = [f"--kills={kills}"] if kills else []
-    options += [f"--{name}" for name, wanted in (("quick", quick), ("write", write), ("json", json)) if wanted]
-    _become(["-m", f"benchmarks.{what}", *options])
+def bench(
+    _: Context, what: str, kills: int = 0, seconds: float = 0.0, virtual: bool = False, quick: bool = False,
+    write: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Measure on a lab host (root on Linux): bench recovery, bench agent or bench crash-loop."""
+    if what not in ("recovery", "agent", "crash-loop"):
+        raise Exit(f"no benchmark {what!r}: recovery, agent or crash-loop", code=2)
+    options = [f"--{name}={count}" for name, count in (("kills", kills), ("seconds", seconds)) if count]
+    flags = (("virtual", virtual), ("quick", quick), ("write", write), ("json", json))
+    options += [f"--{name}" for name, wanted in flags if wanted]
+    _become(["-m", f"benchmarks.{what.replace('-', '_')}", *options])
 
 
 @task(help={"arch": "the target's `uname -m`"})

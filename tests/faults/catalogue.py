@@ -62,7 +62,7 @@ PARTS = (
     Part("Start, crash and crash loop", (
         Row("F40", "The bot ends at once: not started; its exit code and last words are in the alert"),
         Row("F41", "The bot dies again and again: slower retries, one critical alert, over guards and reboots"),
-        Row("F42", "`start` in a crash loop: the counters begin anew"),
+        Row("F42", "`start`, `reset` or a deploy in a crash loop: the counters begin anew"),
         Row("F43", "Reboots are no crash loop"),
         Row("F44", "Exit 78 or 79: held until the operator or a changed script says so; exit 0 is restarted"),
         Row("F45", "No interpreter, no script, a syntax error: no storm, an alert of its own, no PID file"),
@@ -84,7 +84,7 @@ PARTS = (
         Row("F60", "The mail server refuses, hangs, drips, is not found: first the restart; the mail waits"),
         Row("F61", "No mail for days: what waits is bounded, the first and the newest stay"),
         Row("F62", "A bot that flaps for a day: a bounded number of mails, and none of its deaths is forgotten"),
-        Row("F63", "Down, then back: one mail when it is back, with its downtime (reminders meanwhile: not built yet)"),
+        Row("F63", "Down: a reminder a day in a crash loop; back: one mail, with its downtime"),
         Row("F64", "Alerts are not set up, or half: silent work, one warning; `alert-test` proves delivery"),
         Row("F65", "Line ends, escapes, secrets in what the bot prints: no header, terminal or secret suffers"),
         Row("F66", "Success prints nothing, so cron mails nothing"),

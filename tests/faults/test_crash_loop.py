@@ -77,6 +77,44 @@ def test_a_deploy_of_the_bot_ends_its_crash_loop_and_the_next_one_is_told_anew(w
     assert len(world.events("breaker")) == 1
 
 
+@pytest.mark.fault("F42")
+def test_a_changed_module_beside_the_script_is_a_deploy_and_nobody_waits(world: World, sink: MailSink) -> None:
+    with_four_failures(world)
+    world.behave({}, {"exit_after": 0.1, "exit_code": 3})
+    module = world.script.with_name("strategy.py")
+    module.write_text("KEY = 'wrong'\n")
+    guard = world.guard()
+    world.until_event("breaker")
+    oracle.until(lambda: (world.status()["next_start_in_s"] or 0) > 3, "the bot waits for longer", every=0.05)
+    births = len(world.births())
+    world.behave({})
+    module.write_text("KEY = 'right and longer'\n")
+    event = world.until_event("redeployed")
+    assert "its failures are forgotten" in event["message"]
+    pid = world.until_running()
+    assert len(world.births()) == births + 1
+    memory = json.loads((world.state_dir / "state.json").read_text())["memory"]
+    assert (memory["attempt"], memory["failures"], memory["breaker"], memory["next_start"]) == (0, [], False, None)
+    sink.wait_for(lambda mail: "restarted" in mail.subject and f"PID {pid}" in mail.text)
+    assert world.guards == [guard]
+    world.kill(pid)
+    assert world.until_running(other_than=pid), "the first rung again: at once"
+
+
+@pytest.mark.fault("F42")
+def test_a_deploy_that_does_not_mend_the_bot_begins_a_new_crash_loop(world: World, sink: MailSink) -> None:
+    with_four_failures(world)
+    world.behave({}, {"exit_after": 0.1, "exit_code": 3})
+    world.guard()
+    world.until_event("breaker")
+    oracle.until(lambda: (world.status()["next_start_in_s"] or 0) > 3, "the bot waits for longer", every=0.05)
+    world.script.with_name("strategy.py").write_text("KEY = 'wrong again'\n")
+    world.until_event("redeployed")
+    world.until_event("breaker", count=2, within=60)
+    oracle.until(lambda: sum("times within an hour" in mail.text for mail in sink.mails) == 2, "it is news again")
+    assert len(world.events("redeployed")) == 1
+
+
 @pytest.mark.fault("F44")
 @pytest.mark.parametrize("code", [78, 79])
 def test_a_hold_code_means_no_restart_until_somebody_says_so(world: World, sink: MailSink, code: int) -> None:

@@ -83,3 +83,77 @@ def test_the_end_of_a_bad_day_is_told_once_and_then_all_is_quiet() -> None:
     assert [alert.kind for alert in story.alerts[told:]] == ["restarted"]
     story.run(DAY)
     assert story.die(DAY) == 0, "the next death is an ordinary one"
+
+
+# Reminders and deploys -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F63")
+@pytest.mark.parametrize("life", [0.2, 30.0, 300.0, 660.0])
+def test_a_crash_loop_is_told_of_again_once_a_day(life: float) -> None:
+    story = Story()
+    live_through(story, 5.5 * DAY, life, verified=life > 3.0)
+    critical = next(number for number, alert in enumerate(story.alerts) if "within an hour" in alert.text)
+    assert [alert.kind for alert in story.alerts[critical:]] == ["failed"] * 6
+    reminders = story.noted("reminder")
+    assert len(reminders) == 5
+    assert all(text.startswith("bot is still failed") and "ended with exit code 1" in text for text in reminders)
+    assert story.said("failed")[-5:] == reminders
+
+
+@pytest.mark.fault("F63")
+def test_a_reminder_says_for_how_long_nothing_has_been_running() -> None:
+    story = Story()
+    live_through(story, 1.5 * DAY, 0.2, verified=False)
+    assert ", not running for 1 d: it ended" in story.noted("reminder")[0]
+
+
+@pytest.mark.fault("F41")
+@pytest.mark.fault("F63")
+def test_a_reminder_is_due_a_day_after_the_last_alert_over_a_reboot_too() -> None:
+    story = Story()
+    live_through(story, DAY / 2, 0.2, verified=False)
+    boot = 30.0
+    booted = policy.sane(policy.shifted(story.memory, boot - story.now), boot)
+    again = Story(booted, now=boot)
+    again.now += max(0.0, (booted.next_start or 0.0) - boot)
+    assert again.vacant()
+    live_through(again, DAY / 2 - 600.0, 0.2, verified=False)
+    assert again.noted("reminder") == []
+    live_through(again, 900.0, 0.2, verified=False)
+    assert len(again.noted("reminder")) == len(again.alerts) == 1
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("deaths", [1, 3, 5, 12])
+def test_a_deploy_ends_the_crash_loop_and_the_next_one_is_news_again(deaths: int) -> None:
+    story = Story()
+    story.crash_loop(deaths)
+    story.start()
+    assert story.die(0.1, verified=False) > 0
+    assert not story.vacant(script="v1")
+    assert story.vacant(script="v2"), "nobody waits for the ladder"
+    assert len(story.noted("redeployed")) == 1
+    memory = story.memory
+    assert (memory.attempt, memory.failures, memory.breaker, memory.reminded_at) == (0, (), False, None)
+    told = len(story.alerts)
+    delays = []
+    for _ in range(policy.BREAKER):
+        story.start()
+        delays.append(story.die(0.1, verified=False, script="v2"))
+        story.now += delays[-1]
+        assert story.vacant(script="v2")
+    assert tuple(delays) == LADDER[: policy.BREAKER]
+    assert [alert.kind for alert in story.alerts[told:]] == ["failed", "failed"]
+    assert len(story.noted("redeployed")) == 1
+
+
+def test_a_bot_that_is_not_to_run_is_not_started_by_a_deploy() -> None:
+    story = Story()
+    story.crash_loop(6)
+    story.start()
+    story.die(0.1, verified=False)
+    assert not story.vacant(wanted=False, script="v2")
+    assert not story.vacant(maintenance=True, script="v2")
+    assert story.noted("redeployed") == []
+    assert story.vacant(script="v2")
