@@ -24,8 +24,10 @@ from benchmarks.watchdog import Watchdog
 from lab.api import session
 from watchdog import __version__
 
+#: Seconds until a hung bot has to be replaced: our guard looks every 15 s, and restarts what it sees stopped for 60 s.
+HUNG = 90.0
 #: Seconds of the idle part, the crash loop, the hung bot, the second bot; and the kills of the slow one.
-FULL, QUICK = (60.0, 60.0, 30.0, 40.0, 3), (10.0, 10.0, 5.0, 35.0, 0)
+FULL, QUICK = (60.0, 60.0, HUNG, 40.0, 3), (10.0, 10.0, HUNG, 35.0, 0)
 
 
 def measure(run: Run, kills: int, quick: bool) -> None:

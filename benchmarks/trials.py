@@ -14,6 +14,8 @@ from benchmarks.supervisor import Supervisor
 YES, NO = "yes", "no"
 #: Seconds: to adopt a bot, and to get over its own death.
 ADOPTION, COMEBACK = 6.0, 5.0
+#: Seconds between two looks at hung bots.
+MOMENT = 0.5
 
 
 def idle(run: Run, seconds: float) -> None:
@@ -51,16 +53,22 @@ def crash_loop(run: Run, seconds: float) -> None:
 
 
 def hung(run: Run, seconds: float) -> None:
-    """A bot that has stopped doing anything (SIGSTOP): is it replaced, or at least reported?"""
+    """A bot that has stopped doing anything (SIGSTOP): is it replaced, and when, or at least reported?"""
     rows = run.part("hung bot")
     before = {one.key: run.stand.bots_of(one.folder) for one in rows}
-    began = time.time()
+    after: dict[str, float] = {}
+    told, began = time.time(), time.monotonic()
     kill([pid for pids in before.values() for pid in pids], signal.SIGSTOP)
-    run.sleep(seconds)
+    while (passed := time.monotonic() - began) < seconds:
+        living = run.stand.bots()
+        for one in [one for one in rows if one.key not in after]:
+            if set(living.get(one.folder, ())) - set(before[one.key]):
+                after[one.key] = passed
+        run.sleep(min(MOMENT, seconds - passed))
     for one in rows:
         with run.allowed_to_fail(one):
-            replaced = run.stand.bots_of(one.folder) != before[one.key]
-            run.result(one).hung = "replaced" if replaced else _said(run, one, began)
+            replaced = one.key in after
+            run.result(one).hung = f"replaced after {after[one.key]:.0f} s" if replaced else _said(run, one, told)
     kill([pid for pids in before.values() for pid in pids], signal.SIGCONT)
 
 

@@ -17,7 +17,7 @@ from tests.lab.chain.processes import AGENT, DOOR, guards, heirs
 
 _DEPLOY_S = 180
 
-_COMPLAINTS = ("duplicate", "hung", "stale", "stuck", "unknown")
+_COMPLAINTS = ("duplicate", "hung", "stuck", "suspect", "unknown")
 
 
 def complains(events: str, since: float) -> bool:

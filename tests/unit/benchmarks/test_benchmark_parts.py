@@ -167,3 +167,8 @@ def test_only_a_complaint_since_then_counts() -> None:
     assert complains(events, before)
     assert not complains(events, after)
     assert not complains("", long_ago)
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("suspect", True), ("hung", True), ("cleared", False), ("died", False)])
+def test_doubt_of_a_living_bot_is_a_complaint(kind: str, counts: bool) -> None:
+    assert complains(f'{{"time": "2026-11-24T05:40:00.000Z", "kind": "{kind}", "message": "it"}}\n', 0.0) is counts

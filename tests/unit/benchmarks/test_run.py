@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from benchmarks import rounds
+from benchmarks import rounds, trials
 from benchmarks.run import Run
 from benchmarks.stand import Stand
 from benchmarks.supervisor import Supervisor
@@ -91,3 +91,31 @@ def test_a_slow_one_that_never_comes_back_does_not_hold_up_the_run(monkeypatch: 
         clock[0] += 1
     assert background.done()
     assert run.result(slow).trouble == ["no new bot within 135 s"]
+
+
+def test_a_hung_bot_is_replaced_after_so_long_or_told_of_or_neither(monkeypatch: Any) -> None:
+    prompt, talker, blind, gone = Stubborn("prompt"), Stubborn("talker"), Stubborn("blind"), Stubborn("gone")
+    clock = [5000.0]
+    living = {one.folder: [number] for number, one in enumerate((prompt, talker, blind, gone), 11)}
+    signals: list[tuple[list[int], str]] = []
+
+    def bots() -> dict[str, list[int]]:
+        if clock[0] >= 5062:
+            living[prompt.folder] = [99]
+        if clock[0] >= 5010:
+            living[gone.folder] = []
+        return living
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(trials, "time", SimpleNamespace(time=lambda: clock[0], monotonic=lambda: clock[0]))
+    monkeypatch.setattr(trials, "kill", lambda pids, number: signals.append((pids, number.name)))
+    monkeypatch.setattr(talker, "reports", lambda stand, since: since == 5000.0)
+    host = SimpleNamespace(bots=bots, bots_of=lambda folder: living[folder])
+    run = Run(cast("Stand", host), [prompt, talker, blind, gone])
+    monkeypatch.setattr(run, "sleep", sleep)
+    trials.hung(run, 90.0)
+    assert [one.hung for one in run.results()] == ["replaced after 62 s", "reported", "no", "no"]
+    assert clock[0] == 5090.0
+    assert signals == [([11, 12, 13, 14], "SIGSTOP"), ([11, 12, 13, 14], "SIGCONT")]
