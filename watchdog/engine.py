@@ -35,7 +35,7 @@ from .orders import FORGIVING, Orders
 from .outcome import Operation
 from .paths import Paths
 from .record import AlertSink, Recorder
-from .states import HOLD_CODES, ExitCode, State
+from .states import ExitCode, State
 from .stopping import Stopping
 from .watched import Bot
 
@@ -77,6 +77,7 @@ class Engine:
         self._scan_at: float | None = None
         self._shutdown = host.Shutdown()
         self._spawned_at = 0.0
+        self._code = ""
         self.monitor = Monitor(config, paths, journal)
 
     @property
@@ -244,7 +245,7 @@ class Engine:
             self._claim.release()
             return
         maintenance = self._orders.hands_off()
-        failed = self.memory.attempt > 0 or self.memory.hold_code is not None
+        failed = self.memory.attempt > 1 or self.memory.hold_code is not None  # after the first death nothing waits
         event = model.Vacant(wanted, maintenance, False, sources.signature(self.config) if failed else "")
         if policy.starts(self.memory, event, clock.now()):  # only then is it worth asking
             orderly = self._ledger.last is not None and self._ledger.last.orderly
@@ -290,6 +291,7 @@ class Engine:
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             text = f"could not be started: {error.strerror or error}{where}"
+            self._code = sources.signature(self.config) if self.memory.attempt else ""
             self._ledger.ended(exits.Exit(None, None, text), None, None)
             self._ledger.feed(self._death(None, text, 0.0, False, pid=None))
             self._recorder.remove_stale_pid_file()
@@ -305,6 +307,7 @@ class Engine:
         self._ledger.known = found
         self.bot = watched.bot(found, os.pidfd_open(pid), True, False, out_path, printed)
         self.monitor.begin(pid)
+        self._code = ""
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
@@ -349,6 +352,7 @@ class Engine:
         output = watched.output_of(found.pid, [self.paths.bot_out, self.paths.spare_bot_out])
         self.bot = watched.bot(found, pidfd, child, not fresh, output)
         self.monitor.begin(found.pid)
+        self._code = ""
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
             self._ledger.feed(model.Spawned(found.pid, operator=False))
@@ -389,8 +393,7 @@ class Engine:
 
     def _death(self, status: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
         number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
-        again = self.memory.attempt > 0 or status in HOLD_CODES  # the first one is followed by a start at once
-        return model.Died(number, status, text, uptime, verified, sources.signature(self.config) if again else "")
+        return model.Died(number, status, text, uptime, verified, self._code)
 
     def _stop_bot(self, evidence: str = "", yielding: bool = False) -> None:
         assert self.bot is not None
@@ -460,6 +463,8 @@ class Engine:
         """Answer, save, write and tell: everything that may fail or be slow comes after the deed."""
         self._orders.desk.settle(self._view())
         self._ledger.flush()
+        if self.bot and not self._code:  # what this life runs, before a deploy changes it
+            self._code = sources.signature(self.config)
 
     def _view(self) -> View:
         bot = self.bot
