@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from . import clock, growth, judgement, samples, sockets, vitals
+from . import clock, growth, judgement, quiet, samples, sockets, vitals
 from .config import Config
 from .journal import Journal, clean
 from .model import Sign
@@ -104,6 +104,7 @@ class Monitor:
             "beats": self._beats.number,
             "last_beat_s_ago": None if self._beats.at is None else round(now - self._beats.at, 1),
             "longest_gap_s": round(self._beats.longest, 1),
+            "quiet": quiet.is_quiet(self._limits.quiet, clock.utc()),
             "says": self._saying or None,
         }
 

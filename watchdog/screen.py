@@ -69,6 +69,8 @@ def _health(found: dict[str, Any]) -> list[str]:
     else:
         last, gap = clock.human(found["last_beat_s_ago"]), clock.human(found["longest_gap_s"])
         rows.append(f"   heartbeat   {last} ago, {found['beats']} so far, {gap} apart at most")
+    if found["quiet"]:
+        rows.append("   quiet       now: silence of file and network does not count")
     if found["says"]:
         rows.append(f"   says        {found['says']}")
     if found["trend"]:

@@ -48,7 +48,7 @@ def test_a_bot_that_is_well_again_is_told_of_once_and_only_if_its_illness_was() 
     memory, _ = look(RUNNING, WEAK)
     memory, actions = look(memory, at=NOW + 30)
     assert memory.phase is State.RUNNING and alerts(actions) == ["restarted"]
-    assert "well again after 1 min 30 s" in [a.text for a in actions if isinstance(a, Alert)][0]
+    assert "well again after 1 min 30 s" in next(action.text for action in actions if isinstance(action, Alert))
     assert look(memory, at=NOW + 45)[1] == ()
 
 
