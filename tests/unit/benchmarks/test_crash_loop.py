@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import crash_days, crash_host, crash_loop, tables
-from benchmarks.crash_days import DAY, GUARDS, LIVES, REBOOT, Loop, live
+from benchmarks.crash_days import DAY, GUARDS, LIVES, REBOOT, UNDISTURBED, Loop, live
 from benchmarks.crash_host import Outcome, Record
 from demo.mail import Mail
 from watchdog.policy import LADDER
@@ -67,8 +67,10 @@ def test_the_loop_waits_as_the_ladder_says_and_over_a_reboot_its_time_counts(tmp
     assert loop.story.starts == 11
 
 
-def test_a_week_has_a_reminder_a_day() -> None:
-    found = live(30.0, 7 * DAY)
+@pytest.mark.fault("F63")
+@pytest.mark.parametrize("during", [UNDISTURBED, REBOOT, GUARDS])
+def test_a_week_has_a_reminder_a_day(during: str) -> None:
+    found = live(30.0, 7 * DAY, during)
     assert (found.critical, found.reminders) == (1, 6)
 
 
