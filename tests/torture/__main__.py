@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -24,17 +23,18 @@ def main() -> int:
     parser.add_argument("--point", type=int, metavar="N", help="this point of the one row alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to stress (60)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="processes at once (as CPUs)")
+    parser.add_argument("--workers", type=int, help="processes at once (as CPUs; twice that where points wait)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--write", action="store_true", help="put these rows into docs/torture.md")
     words = parser.parse_args()
     chosen = _chosen(words.only or [""])
     if not chosen or (words.point is not None and len(chosen) != 1):
         parser.error(f"rows are: {', '.join(suite.names())}; a --point needs one of them")
-    options = suite.Options(words.every, 0, words.seed, words.seconds, words.workers, words.point)
     outcomes: list[Outcome] = []
     began = time.monotonic()
     for name in chosen:
+        count = words.workers or suite.at_once(name)
+        options = suite.Options(words.every, 0, words.seed, words.seconds, count, words.point)
         outcome, answers = suite.run(name, options, _progress)
         _progress("", 0, 0)
         _report(outcome, answers, verbose=words.point is not None)

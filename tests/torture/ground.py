@@ -213,12 +213,12 @@ class Ground:
 
 
 def _quick_python(folder: Path) -> Path:
-    """An environment without packages (site, pyvenv.cfg): what lies in ours would make every bot's start slow."""
+    """An environment without packages, ours and the system's (site, pyvenv.cfg): they would make every start slow."""
     real = Path(os.path.realpath(sys.executable))
     python = folder / "bin" / "python3"
     python.parent.mkdir(parents=True)
     python.symlink_to(real)
-    (folder / "pyvenv.cfg").write_text(f"home = {real.parent}\n")
+    (folder / "pyvenv.cfg").write_text(f"home = {real.parent}\ninclude-system-site-packages = false\n")
     return python
 
 

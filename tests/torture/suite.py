@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ POINT_ROWS = (
     "lines: start by cron", "lines: restart", "lines: stop by hand", "lines: restart by hand", "lines: check",
     "calls: start", "calls: restart", "failing: start", "failing: restart", "spawn window", "heir", "stress",
 )  # fmt: skip
+
+#: Rows that measure or load the machine. A point of the others waits half of its time, for a bot's grace above all.
+BUSY_ROWS = ("spawn window", "heir", "stress")
 
 #: Seconds for the explorer of orders, which is a test of its own: `python -m tests.torture.interleave` takes more.
 ORDERS = 20.0
@@ -69,6 +73,11 @@ def run(name: str, options: Options, tell: Tell) -> tuple[Outcome, list[pool.Ans
 def names() -> list[str]:
     """All rows."""
     return [*POINT_ROWS, "mutant", "orders"]
+
+
+def at_once(name: str) -> int:
+    """How many workers a row keeps a machine of its own busy with."""
+    return (os.cpu_count() or 2) * (1 if name in BUSY_ROWS else 2)
 
 
 def _hurt(

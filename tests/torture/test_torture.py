@@ -1,7 +1,7 @@
 """Killed at any line and at any system call there is at most one bot, and after the next tick exactly one.
 
-The lines of start and restart and the system calls of a start are taken one and all, the rest by samples: `./dev
-torture` takes everything.
+The lines and the system calls of start and restart are taken one and all, the rest by samples: `./dev torture` takes
+everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.torture import suite
 
 #: Row, and every how-manieth point is taken, from which on. A row that is taken whole comes in parts of equal length.
 LINES = [("lines: start by cron", 4, part) for part in range(4)] + [("lines: restart", 3, part) for part in range(3)]
-CALLS = [("calls: start", 3, part) for part in range(3)] + [("calls: restart", 3, 0)]
+CALLS = [("calls: start", 3, part) for part in range(3)] + [("calls: restart", 3, part) for part in range(3)]
 SAMPLES = [("lines: stop by hand", 40, 7), ("lines: restart by hand", 40, 11), ("lines: check", 40, 13)]
 OTHERS = [("failing: start", 12, 1), ("failing: restart", 12, 2), ("spawn window", 6, 0), ("heir", 6, 5)]
 
