@@ -3,6 +3,9 @@
 def test_one(lab): ...            one bookworm host, "bot1"
 def test_fleet(fleet): ...        three bookworm hosts, "bot1" to "bot3"
 def test_other(start_lab):        any other: `lab = start_lab(hosts=2, suite="trixie")`
+def test_deploy(site): ...        a bot on "bot1" and no watchdog, before and after each test
+
+pytest gives each worker whole modules (--dist=loadfile): one that takes much longer than the others keeps all waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import pytest
 
 from lab.api import Lab, session
 from lab.commands import why_not
+from tests.lab.deployment import HOME_ROOT, Site, copy_checkout, write_inventory
 
 #: Starting hosts takes seconds, the first start of a suite a minute (its image is made), a cron minute sixty seconds.
 TIMEOUT = 600
@@ -61,3 +65,43 @@ def lab(start_lab: StartLab) -> Lab:
 def fleet(start_lab: StartLab) -> Lab:
     """Three bookworm hosts, `bot1` to `bot3`, shared by the module's tests."""
     return start_lab(hosts=3)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of this module's own."""
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def site(lab: Lab, checkout: Path) -> Iterator[Site]:
+    """A bot on a host without a watchdog, before and after the test."""
+    site = Site(lab, checkout)
+    site.install_bot()
+    yield site
+    site.reset()
+    assert site.ours() == []
+
+
+@pytest.fixture
+def without_root(lab: Lab, checkout: Path, tmp_path: Path) -> Iterator[Site]:
+    """A bot whose user deploys it alone; that user may not use sudo."""
+    own = {"ansible_user": "trader", "watchdog_system": False, "watchdog_user": ""}
+    inventory = write_inventory(tmp_path / "inventory.yml", lab, {"mine": own})
+    site = Site(lab, checkout, inventory=inventory, entry="mine", root=HOME_ROOT)
+    site.install_bot()
+    yield site
+    site.reset()
+    assert site.ours() == []
+
+
+@pytest.fixture
+def kill_user_processes(lab: Lab) -> Iterator[None]:
+    """A host whose logind ends a user's processes at logout."""
+    folder = "/etc/systemd/logind.conf.d"
+    lab.exec("bot1", ["mkdir", "-p", folder])
+    lab.exec("bot1", ["sh", "-c", f"printf '[Login]\\nKillUserProcesses=yes\\n' > {folder}/kill.conf"])
+    lab.exec("bot1", ["systemctl", "restart", "systemd-logind"])
+    yield
+    lab.exec("bot1", ["rm", "-r", folder])
+    lab.exec("bot1", ["systemctl", "restart", "systemd-logind"])

@@ -23,6 +23,7 @@ FILES = ("ansible.cfg", "deploy.yml", "remove.yml")
 APP_DIR = "/home/trader/dcaTrader"
 STATE = "/home/trader/.local/state/dca-watchdog"
 BASE = "/opt/dca-watchdog"
+HOME_ROOT = "/home/trader/.local/share/dca-watchdog"
 SECONDS = 180
 
 BOT = """\
