@@ -46,7 +46,8 @@ def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> Non
     if "lab" in folders or (lab and not only):
         refused = _no_lab()
         if refused is None:
-            parts.append(["tests/lab", *chosen, "--numprocesses=3", "--dist=loadfile"])  # they wait more than they work
+            # In the order of their names: xdist would begin with the most tests, and the longest are among the fewest.
+            parts.append(["tests/lab", *chosen, "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"])
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         reports = [Path(folder, f"{number}.xml") for number in range(len(parts))]
         codes = [_pytest(part, report) for part, report in zip(parts, reports, strict=True)]
