@@ -23,7 +23,10 @@ from demo.run import INTERRUPTED, main
 from demo.story import Story
 from watchdog.pidfile import instance_dir
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
+
+#: What looks at the one pair of demonstrations that is timed.
+timed = pytest.mark.serial
 
 COMMAND = [sys.executable, "-m", "demo.run"]
 
@@ -101,16 +104,19 @@ def one(request: pytest.FixtureRequest, played: tuple[Played, Played]) -> Played
     return played[request.param == "into a pipe"]
 
 
+@timed
 def test_every_step_is_seen_to_be_true(one: Played) -> None:
     assert one.code == 0, one.output
     assert "[10/10]" in one.output
     assert "All of it was seen to be true" in one.output
 
 
+@timed
 def test_it_takes_less_than_a_minute_even_with_another_one_beside_it(one: Played) -> None:
     assert one.seconds < 60
 
 
+@timed
 def test_it_shows_no_traceback_and_fits_80_columns(one: Played) -> None:
     assert "Traceback" not in one.output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", one.output)
@@ -118,18 +124,21 @@ def test_it_shows_no_traceback_and_fits_80_columns(one: Played) -> None:
     assert [line for line in plain.splitlines() if len(line) > 80] == []
 
 
+@timed
 def test_it_tells_the_milliseconds_from_the_kill_to_the_first_line(one: Played) -> None:
     match = re.search(r"back after (\d+) ms: PID \d+ -> PID \d+", one.output)
     assert match
     assert int(match[1]) < 5000
 
 
+@timed
 def test_colours_are_for_the_terminal_only(played: tuple[Played, Played]) -> None:
     terminal, piped = played
     assert "\x1b[" in terminal.output
     assert "\x1b[" not in piped.output
 
 
+@timed
 def test_nothing_is_left_when_it_is_over(one: Played, theatre: Theatre) -> None:
     theatre.assert_nothing_is_left(one.output)
 
