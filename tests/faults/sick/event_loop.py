@@ -11,9 +11,8 @@ import threading
 import time
 
 import lifesign
+import work
 import ws_client
-
-lifesign.EVERY = 0.1
 
 
 def live(behaviour, told):
@@ -29,19 +28,21 @@ async def follow(behaviour, told):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sys.exit, 0)
     feed = await ws_client.connect(behaviour["feed"])
     lifesign.ready()
+    enough = time.monotonic() + work.ENOUGH
     while True:
+        ill = time.monotonic() > enough and told()
         try:
-            on_price(await asyncio.wait_for(feed.receive(), 0.5), behaviour, told)
+            on_price(await asyncio.wait_for(feed.receive(), 0.5), behaviour, ill)
         except TimeoutError:
             pass
         if behaviour.get("beats"):
             lifesign.beat()
 
 
-def on_price(price, behaviour, told):
+def on_price(price, behaviour, ill):
     """What the bot does with a message."""
     time.sleep(behaviour.get("reads_every", 0))
-    if told() and behaviour.get("falls_ill"):
+    if ill and behaviour.get("falls_ill"):
         time.sleep(3600)
 
 
