@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import quiet
 from .clock import TICKS_PER_SECOND
+from .sockets import arrived
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -173,10 +174,9 @@ def _naps(case: Case, at: float) -> list[float]:
 
 
 def _next(old: Track | None, stream: Stream, at: float, keepalive: int) -> Track:
-    taken = stream.received - stream.backlog
     if old is None or stream.received < old.received:
         return _begun(stream, at, 0)
-    if taken > old.taken:
+    if stream.taken > old.taken:
         return _begun(stream, at, old.reads + 1)
     if not stream.backlog or not old.backlog or (stream.closing and not old.fed):
         return _begun(stream, at, old.reads)
@@ -189,8 +189,8 @@ def _next(old: Track | None, stream: Stream, at: float, keepalive: int) -> Track
 
 
 def _begun(stream: Stream, at: float, reads: int) -> Track:
-    taken = stream.received - stream.backlog
-    return Track(stream.key, stream.peer, at, taken, stream.received, stream.received, stream.backlog, reads, False)
+    received = stream.received
+    return Track(stream.key, stream.peer, at, stream.taken, received, received, stream.backlog, reads, False)
 
 
 def _kept(look: Look) -> set[int]:
@@ -209,11 +209,7 @@ def _listen(case: Case, before: Look, look: Look, limits: Limits, elapsed: float
     waiting = any(track.fed for track in case.tracks)  # it has not read what there is: that is another illness
     if look.streams is None or before.streams is None or waiting or not awake:
         return case._replace(silent=look.at, heard=0, level=0.0)
-    known = {stream.key: stream.received for stream in before.streams}
-    came = 0
-    for stream in look.streams:
-        had = known.get(stream.key, 0)
-        came += stream.received - had if stream.received >= had else stream.received
+    came = arrived(before.streams, look.streams)
     level = max(0.0, case.level - limits.deaf_bytes * elapsed / _MINUTE) + came
     if level > limits.deaf_bytes:
         return case._replace(silent=look.at, heard=0, level=0.0)

@@ -10,6 +10,7 @@ from .clock import human
 from .limits import Limits
 from .model import Sign
 from .samples import Sample
+from .units import size
 
 ENOUGH = 1000
 WEEK = 7 * 86_400
@@ -34,7 +35,7 @@ class Trend(NamedTuple):
     def text(self) -> str:
         """``grew 12.0 MB in 4 h 30 min, to 132.0 MB``: completes "memory …"."""
         verb = "grew" if self.gained >= 0 else "shrank"
-        return f"{verb} {_size(abs(self.gained))} in {human(self.seconds)}, to {_size(self.now)}"
+        return f"{verb} {size(abs(self.gained))} in {human(self.seconds)}, to {size(self.now)}"
 
 
 def over(recent: tuple[Sample, ...], limits: Limits, now: float) -> tuple[Sign, ...]:
@@ -114,7 +115,7 @@ def _measures(recent: tuple[Sample, ...], limits: Limits) -> list[_Measure]:
             "memory",
             limits.memory,
             [sample.memory for sample in recent],
-            f"used more than {_size(limits.memory)} of memory {{}}, now {_size(last.memory)}",
+            f"used more than {size(limits.memory)} of memory {{}}, now {size(last.memory)}",
         ),
         (
             "cpu",
@@ -133,7 +134,3 @@ def _measures(recent: tuple[Sample, ...], limits: Limits) -> list[_Measure]:
 
 def _median(values: Sequence[int]) -> int:
     return sorted(values)[len(values) // 2]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"

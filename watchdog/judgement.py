@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .clock import TICKS_PER_SECOND, human
 from .evidence import READS, Case, Track, gather, opened
 from .model import Sign
+from .units import size
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -79,7 +80,7 @@ def _backlog(case: Case, look: Look, limits: Limits) -> Sign | None:
     limit = limit if asleep else _stall(case, limits)
     lasted = look.at - track.since
     threads = "all its threads asleep" if _nap(case, track) >= limit / 2 else "and its threads do run"
-    what = f"has not read {_size(track.backlog)} from {track.peer}"
+    what = f"has not read {size(track.backlog)} from {track.peer}"
     text = f"{what} for {human(lasted)}, {threads} (limit {human(limit)})"
     return Sign("backlog", bool(asleep), text, track.since, lasted, limit)
 
@@ -127,7 +128,7 @@ def _deaf(case: Case, look: Look, limits: Limits) -> Sign | None:
     if not limits.deaf_after or lasted < limits.deaf_after or not case.linked:
         return None
     text = (
-        f"has received {_size(case.heard)} over TCP in {human(lasted)} (limit {human(limits.deaf_after)}; "
+        f"has received {size(case.heard)} over TCP in {human(lasted)} (limit {human(limits.deaf_after)}; "
         f"{limits.deaf_bytes} bytes a minute are silence)"
     )
     return Sign("deaf", case.calm >= CALM, text, case.silent, lasted, limits.deaf_after)
@@ -146,7 +147,3 @@ def _stall(case: Case, limits: Limits) -> float:
 def _nap(case: Case, track: Track) -> float:
     """Seconds for which this connection was unread and all threads asleep."""
     return 0.0 if case.frozen is None else case.at - max(case.frozen, track.since)
-
-
-def _size(count: int) -> str:
-    return f"{count} bytes" if count < 1000 else f"{count / 1000:.1f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"

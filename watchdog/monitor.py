@@ -77,7 +77,7 @@ class Monitor:
         )
         if look is None:  # it has just ended, which the engine is about to hear
             return ()
-        self._received += _arrived(self._look, look)
+        self._received += sockets.arrived(self._look.streams if self._look else None, look.streams)
         self._look, self._since = look, self._since or look
         self._case, signs = judgement.judge(self._case, look, self._limits, clock.utc(), self._vows or None)
         if now >= self._sample_at:
@@ -145,11 +145,3 @@ def document(signs: Iterable[Sign], now: float) -> list[dict[str, Any]]:
         }
         for sign in signs
     ]
-
-
-def _arrived(before: vitals.Look | None, look: vitals.Look) -> int:
-    """Bytes that came over TCP between two looks; what a connection received before the first look is not known."""
-    if before is None or before.streams is None:
-        return 0
-    known = {stream.key: stream.received for stream in before.streams}
-    return sum(max(0, stream.received - known.get(stream.key, 0)) for stream in look.streams or ())

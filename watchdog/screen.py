@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import clock, wish
+from . import clock, units, wish
 
 
 def status(found: dict[str, Any], verbose: bool) -> str:
@@ -31,7 +31,7 @@ def status(found: dict[str, Any], verbose: bool) -> str:
             f"   maintenance by {one['owner']} until {one['until']} ({clock.human(one['remaining_s'])} left){why}"
         )
     if found["pid"] and found["memory_bytes"] is not None:
-        rows.append(f"   resources   cpu {found['cpu_percent']:.1f} %, memory {found['memory_bytes'] / 1e6:.1f} MB")
+        rows.append(f"   resources   cpu {found['cpu_percent']:.1f} %, memory {units.size(found['memory_bytes'])}")
     rows.append(f"   restarts    {found['restarts']}")
     if found["last_event"]:
         rows.append(f"   last event  {found['last_event']['time']} {found['last_event']['message']}")
@@ -39,16 +39,7 @@ def status(found: dict[str, Any], verbose: bool) -> str:
     watcher = "none" if not guard else f"PID {guard['pid']}" + ("" if guard["answers"] else ", silent")
     rows.append(f"   guard       {watcher}")
     if verbose:
-        rows += _health(found["health"]) if found["health"] else []
-        keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
-        rows += [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
-        rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
-        alerts = found["alerts"]
-        switch = "on" if alerts["configured"] else "off"
-        rows.append(f"   alerts      {switch}, {alerts['queued']} queued, {alerts['dead']} dead")
-        if found["last_exit"]:
-            rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
-            rows += [f"             | {line}" for line in found["last_exit"]["last_lines"]]
+        rows += [*_health(found["health"]), *_details(found)]
     rows += [f"⚠️  {warning}" for warning in found["warnings"]]
     return "\n".join(rows)
 
@@ -58,12 +49,28 @@ def _sign(sign: dict[str, Any]) -> str:
     return f"it {sign['text']}: {weight}"
 
 
-def _health(found: dict[str, Any]) -> list[str]:
+def _details(found: dict[str, Any]) -> list[str]:
+    keys = ("version", "release", "started_at", "lock", "instance_dir", "state_dir", "log_file", "app_log")
+    rows = [f"   {key.replace('_', ' '):<11} {found[key]}" for key in keys]
+    rows.append(f"   pid file    {found['pid_file']['path']}: {found['pid_file']['pid']}")
+    alerts = found["alerts"]
+    switch = "on" if alerts["configured"] else "off"
+    rows.append(f"   alerts      {switch}, {alerts['queued']} queued, {alerts['dead']} dead")
+    if found["last_exit"]:
+        rows.append(f"   last end    {found['last_exit']['time']} {found['last_exit']['text']}")
+        rows += [f"             | {line}" for line in found["last_exit"]["last_lines"]]
+    return rows
+
+
+def _health(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
     rows = []
     if found["connections"] is None:
         rows.append("   network     cannot be told")
     else:
-        rows.append(f"   network     {found['connections']} TCP connections, {found['backlog_bytes']} bytes unread")
+        unread = units.size(found["backlog_bytes"])
+        rows.append(f"   network     {found['connections']} TCP connections, {unread} unread")
     if found["last_beat_s_ago"] is None:
         rows.append("   heartbeat   none: the bot sends no WATCHDOG=1")
     else:

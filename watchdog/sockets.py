@@ -53,6 +53,11 @@ class Stream(NamedTuple):
     backlog: int
     received: int
 
+    @property
+    def taken(self) -> int:
+        """Bytes that the process has read."""
+        return self.received - self.backlog
+
 
 class Book:
     """What is known of the sockets of one process: where to ask for one, and which are no connections."""
@@ -85,6 +90,18 @@ def streams(pid: int, book: Book | None = None) -> tuple[Stream, ...] | None:
             return _ask(known, kernel)
     except (OSError, struct.error, _Unknown):
         return None
+
+
+def arrived(before: tuple[Stream, ...] | None, now: tuple[Stream, ...] | None) -> int:
+    """Bytes that came between two looks, 0 when one of them could not tell.
+
+    A connection that is new, or whose number was another's before, got all it has in between.
+    """
+    if before is None or now is None:
+        return 0
+    known = {stream.key: stream.received for stream in before}
+    grown = ((stream.received, known.get(stream.key, 0)) for stream in now)
+    return sum(received - had if received >= had else received for received, had in grown)
 
 
 def _same_network(pid: int) -> bool:

@@ -106,11 +106,8 @@ def _unread(streams: tuple[Stream, ...] | None, before: Look | None) -> bool:
     """Whether data waits on an open connection of which nothing was read since the look before."""
     if not streams or before is None or not before.streams:
         return False
-    taken = {stream.key: stream.received - stream.backlog for stream in before.streams}
-    return any(
-        stream.backlog and not stream.closing and taken.get(stream.key) == stream.received - stream.backlog
-        for stream in streams
-    )
+    taken = {stream.key: stream.taken for stream in before.streams}
+    return any(stream.backlog and not stream.closing and taken.get(stream.key) == stream.taken for stream in streams)
 
 
 def _threads(pid: int) -> tuple[int | None, bool]:

@@ -257,6 +257,21 @@ def test_on_a_crowded_host_new_connections_are_not_to_be_told_for_a_while(
 # What cannot be told -------------------------------------------------------------------------------------------------
 
 
+def test_what_was_read_is_what_came_and_does_not_lie_there() -> None:
+    assert Stream(1, "192.0.2.7:443", False, 300, 1000).taken == 700
+
+
+def test_what_arrived_is_told_of_connections_that_go_on_come_and_go() -> None:
+    def stream(key: int, received: int) -> Stream:
+        return Stream(key, "192.0.2.7:443", False, 0, received)
+
+    before = (stream(1, 1000), stream(2, 5000), stream(3, 700))
+    now = (stream(1, 1010), stream(3, 40), stream(4, 2))
+    assert sockets.arrived(before, now) == 10 + 40 + 2, "3 is another connection by now"
+    assert sockets.arrived((), now) == 1010 + 40 + 2
+    assert sockets.arrived(None, now) == sockets.arrived(before, None) == 0
+
+
 def test_what_is_gone_cannot_be_told(sleepers: Sleepers) -> None:
     process = sleepers.start("true")
     process.wait(10)
