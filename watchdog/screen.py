@@ -83,7 +83,6 @@ def _health(found: dict[str, Any] | None) -> list[str]:
     if found["trend"]:
         rows.append(f"   trend       {found['trend']}")
     if found["suggested_deaf_after_s"]:
-        rows.append(
-            f"   suggestion  WATCHDOG_DEAF_AFTER={found['suggested_deaf_after_s']:.0f}: three times its longest silence"
-        )
+        seconds = found["suggested_deaf_after_s"]
+        rows.append(f"   suggestion  WATCHDOG_DEAF_AFTER={seconds:.0f}, by its longest silence within a week")
     return rows
