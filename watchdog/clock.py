@@ -50,7 +50,8 @@ def boot_id() -> str:
 
 
 def human(seconds: float) -> str:
-    """A duration for people: ``12 ms``, ``4.2 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    """A duration for people: ``12 ms``, ``4.2 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``; below 0 it is none."""
+    seconds = max(0.0, seconds)
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.5:

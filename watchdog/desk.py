@@ -133,7 +133,7 @@ def _without_bot(one: Operation, memory: model.Memory, now: float) -> tuple[Exit
     if phase in (State.BACKOFF, State.FAILED):
         if one.attempt == memory.attempt and now < one.patience:
             return None
-        wait = clock.human(max(0.0, (memory.next_start or now) - now))
+        wait = clock.human((memory.next_start or now) - now)
         return ExitCode.FAILED, f"not running: it {memory.reason}; next try in {wait}"
     return _left_alone(one, memory)
 

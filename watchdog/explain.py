@@ -69,7 +69,7 @@ def _vacant(before: Memory, event: Vacant, now: float, after: Memory, actions: t
     if after.hold_code is not None:
         return f"{text}it ended with code {after.hold_code}, which asks not to be restarted: held {_ENDS}"
     if Start() not in actions and after.next_start is not None:
-        return f"{text}the ladder's next start is due in {_span(after.next_start - now)}: not started before that"
+        return f"{text}the ladder's next start is due in {human(after.next_start - now)}: not started before that"
     return f"{text}it should run, and nothing speaks against it: started"
 
 
@@ -92,14 +92,14 @@ def _verified(before: Memory, event: Verified, now: float, after: Memory, action
     if event.operator:
         return f"{text}; the operator asked for it, so no mail"
     if before.breaker:
-        return f"{text}; the crash loop is not over, so no mail before it has run for {_span(HEALTHY)}"
+        return f"{text}; the crash loop is not over, so no mail before it has run for {human(HEALTHY)}"
     return text + _mail(before, after, actions)
 
 
 def _died(before: Memory, event: Died, now: float, after: Memory, actions: tuple[Action, ...]) -> str:
     failures = len(after.failures)
     anew = event.verified and event.uptime >= HEALTHY
-    lived = f"it had run for {_span(event.uptime)}, so the ladder began anew; " if anew else ""
+    lived = f"it had run for {human(event.uptime)}, so the ladder began anew; " if anew else ""
     if event.code in HOLD_CODES:
         return f"{lived}code {event.code} asks not to be restarted: held {_ENDS}; told at once"
     delay = 0.0 if after.next_start is None else after.next_start - now
@@ -180,11 +180,11 @@ def _calm(before: Memory, after: Memory) -> str:
     """What a long life has ended."""
     if before.breaker and not after.breaker:
         return (
-            f"; it has run for {_span(HEALTHY)}, with {_many(len(after.failures))} within the hour ({CALM} at most): "
+            f"; it has run for {human(HEALTHY)}, with {_many(len(after.failures))} within the hour ({CALM} at most): "
             "the crash loop is over"
         )
     if before.attempt and not after.attempt:
-        return f"; it has run for {_span(HEALTHY)}: the ladder begins anew"
+        return f"; it has run for {human(HEALTHY)}: the ladder begins anew"
     return ""
 
 
@@ -199,10 +199,6 @@ def _mail(before: Memory, after: Memory, actions: tuple[Action, ...]) -> str:
 
 def _once(actions: tuple[Action, ...]) -> str:
     return "; told once" if any(isinstance(one, Alert) for one in actions) else "; told already"
-
-
-def _span(seconds: float) -> str:
-    return human(max(0.0, seconds))
 
 
 def _many(failures: int) -> str:

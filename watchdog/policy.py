@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .clock import human
 from .doubt import DOUBTS, HANGS, SURE, judged
 from .model import (
     BUDGET_WINDOW,
@@ -127,7 +128,7 @@ def _verified(memory: Memory, event: Verified, now: float) -> Step:
     if memory.outage is None:
         text = f"bot was not running and has been started: PID {event.pid}{reason}"
     else:
-        text = f"bot is running again: PID {event.pid}, down for {_ago(memory.outage)}{reason}"
+        text = f"bot is running again: PID {event.pid}, down for {human(memory.outage)}{reason}"
     quiet = event.operator or memory.breaker
     changed = memory._replace(
         phase=State.RUNNING, running_since=now, down_since=None, outage=None, failure_told=memory.breaker, reason="",
@@ -166,21 +167,21 @@ def _died(memory: Memory, event: Died, now: float) -> Step:
         **SURE,
     )
     who = "bot" if event.pid is None else f"bot (PID {event.pid})"
-    lived = "" if event.pid is None else f" after {_ago(event.uptime)}"
+    lived = "" if event.pid is None else f" after {human(event.uptime)}"
     actions: list[Action] = [Note("died", f"{who} {event.text}{lived}", "error")]
     if event.code in HOLD_CODES:
         changed = changed._replace(phase=State.HELD, hold_code=event.code, next_start=None, script=event.script)
         text = f"bot ended with code {event.code}, which asks not to be restarted: mend it, then `start`"
         return changed, (*actions, Note("held", text, "error"), Alert("failed", text))
     if len(failures) >= BREAKER and not memory.breaker:
-        text = f"bot died {len(failures)} times within an hour, at last it {event.text}; next try in {_ago(delay)}"
+        text = f"bot died {len(failures)} times within an hour, at last it {event.text}; next try in {human(delay)}"
         changed = changed._replace(breaker=True, phase=State.FAILED, failure_told=True, reminded_at=now)
         return changed, (*actions, Note("breaker", text, "error"), Alert("failed", text))
     if memory.breaker:
         changed, reminder = _remind(changed._replace(phase=State.FAILED), now)
         return changed, (*actions, *reminder)
     if not event.verified and not memory.failure_told:
-        text = f"bot did not start: it {event.text}; next try in {_ago(delay)}"
+        text = f"bot did not start: it {event.text}; next try in {human(delay)}"
         return changed._replace(failure_told=True), (*actions, Alert("failed", text))
     return changed, tuple(actions)
 
@@ -189,7 +190,7 @@ def _remind(memory: Memory, now: float) -> Step:
     """A bot that stays down is told of again once in a while: silence would mean that all is well."""
     if memory.reminded_at is None or now - memory.reminded_at < REMINDER:
         return memory, ()
-    since = "" if memory.down_since is None else f", not running for {_ago(now - memory.down_since)}"
+    since = "" if memory.down_since is None else f", not running for {human(now - memory.down_since)}"
     text = f"bot is still {memory.phase.value}{since}: it {memory.reason}"
     return memory._replace(reminded_at=now), (Note("reminder", text, "error"), Alert("failed", text))
 
@@ -244,7 +245,7 @@ def _settle(memory: Memory, now: float) -> Step:
     if not memory.breaker or len(recent) > CALM:
         return calm, ()
     calm = calm._replace(breaker=False, failure_told=False)
-    text = f"bot has been running for {_ago(HEALTHY)} without a death: the crash loop is over"
+    text = f"bot has been running for {human(HEALTHY)} without a death: the crash loop is over"
     return calm, (Note("recovered", text, "ok"), Alert("restarted", text))
 
 
@@ -299,12 +300,6 @@ def shifted(memory: Memory, by: float) -> Memory:
         running_since=move(memory.running_since),
         down_since=move(memory.down_since),
     )
-
-
-def _ago(seconds: float) -> str:
-    from .clock import human
-
-    return human(max(0.0, seconds))
 
 
 _FORGIVEN: dict[str, Any] = {
