@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -50,10 +49,9 @@ def fall_ill(world: World) -> None:
     oracle.until(lambda: world.lines("fell"), "the bot falls ill")
 
 
-def stop(world: World, pid: int) -> None:
-    """SIGSTOP, and when that was."""
+def note_illness(world: World) -> None:
+    """It begins now, and the bot will not say so."""
     (world.project / "fell").write_text(f"{time.time()!r}\n")
-    world.kill(pid, signal.SIGSTOP)
 
 
 def signs(world: World) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,16 @@ import pytest
 from demo.mail_sink import MailSink
 from demo.price_server import PriceServer
 from tests.faults import feeds
-from tests.faults.illness import Record, fall_ill, infect, left_alone, signs, until_restarted, until_suspect, watched
+from tests.faults.illness import (
+    Record,
+    infect,
+    left_alone,
+    note_illness,
+    signs,
+    until_restarted,
+    until_suspect,
+    watched,
+)
 from tests.process import oracle
 from tests.process.world import World
 
@@ -51,7 +60,7 @@ def test_where_the_operator_chose_it_a_deaf_bot_is_restarted(
     with feeds.prices() as prices:
         pid = listening(world, prices)
         prices.every = 3600
-        fall_ill(world)
+        note_illness(world)
         until_restarted(world, sink, pid, DEAF, record_property)
 
 

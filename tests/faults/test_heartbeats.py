@@ -36,11 +36,10 @@ Stack = tuple[str, str] | None
 @pytest.mark.parametrize(
     ("program", "more", "stack"),
     [
-        ("deadlock_in_c", {}, ("deadlock_in_c.py", "match_orders")),
         pytest.param("spin", {"plain_term": True}, ("spin.py", "average"), marks=pytest.mark.serial),  # wants a core
         ("silent", {"child": "beats"}, None),
     ],
-    ids=["deadlock-in-c", "spin", "a-child-beats-on"],
+    ids=["spin", "a-child-beats-on"],
 )
 def test_a_bot_that_beats_no_longer_is_restarted_and_the_mail_names_the_line(
     world: World, sink: MailSink, record_property: Record, program: str, more: dict[str, Any], stack: Stack

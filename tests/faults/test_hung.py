@@ -23,8 +23,8 @@ from tests.faults.illness import (
     impatient,
     infect,
     left_alone,
+    note_illness,
     signs,
-    stop,
     until_restarted,
     until_suspect,
     watched,
@@ -43,7 +43,8 @@ def test_a_stopped_bot_is_restarted_and_the_mail_says_why(
 ) -> None:
     impatient(world)
     pid = watched(world)
-    stop(world, pid)
+    note_illness(world)
+    world.kill(pid, signal.SIGSTOP)
     mail = until_restarted(world, sink, pid, STOPPED, record_property)
     assert "restarted" in mail.subject
     kinds = [event["kind"] for event in world.events()]
