@@ -52,23 +52,28 @@ class Store:
         self.folder = folder
         self._path = ""
         self._last: int | None = None
+        self._trouble: OSError | None = None
         self._cpu, self._received, self._count = 0.0, 0, 0
 
     def add(self, sample: Sample) -> OSError | None:
-        """Write a sample down; why it could not be, which costs this sample alone."""
+        """Write a sample down; why it could not be, which costs this sample alone.
+
+        Of one that becomes part of the next: how it went with the one before.
+        """
         self._cpu += sample.cpu
         self._received += sample.received
         self._count += 1
         if self._last is not None and 0 <= sample.utc - self._last < CLOSEST:
-            return None
+            return self._trouble
         whole = sample._replace(cpu=round(self._cpu / self._count, 1), received=self._received)
         self._last = sample.utc
         self._cpu, self._received, self._count = 0.0, 0, 0
+        self._trouble = None
         try:
             self._write(_day(sample.utc), whole)
         except OSError as error:
-            return error
-        return None
+            self._trouble = error
+        return self._trouble
 
     def _write(self, day: str, sample: Sample) -> None:
         path = os.path.join(self.folder, f"{day}.jsonl")

@@ -112,6 +112,17 @@ def test_samples_at_a_fast_pace_become_part_of_the_next_one(folder: Path) -> Non
     assert (last.cpu, last.received) == ((CLOSEST + 1) / 2, 100 * CLOSEST)
 
 
+def test_a_sample_that_becomes_part_of_the_next_one_tells_how_it_went_with_the_one_before(folder: Path) -> None:
+    folder.write_text("no folder")
+    store = Store(str(folder))
+    error = store.add(at(MIDNIGHT))
+    assert isinstance(error, OSError)
+    assert store.add(at(MIDNIGHT + 20)) is error, "nothing has shown that it can be written by now"
+    folder.unlink()
+    assert store.add(at(MIDNIGHT + CLOSEST)) is None
+    assert store.add(at(MIDNIGHT + CLOSEST + 20)) is None
+
+
 def test_a_day_at_the_fastest_pace_fits_into_its_file(folder: Path) -> None:
     store = Store(str(folder))
     for tenth in range(0, DAY * 10, 7):  # every 0.7 s
