@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,7 +22,7 @@ class Monitor:
 
     def __init__(self, config: Config, paths: Paths, journal: Journal) -> None:
         self._config, self._limits, self._journal = config, config.limits, journal
-        self._store = samples.Store(os.path.join(paths.state_dir, "samples"))
+        self._store = samples.Store(paths.samples)
         self._complained = False
         self._pid: int | None = None
         self.due: float | None = None

@@ -19,6 +19,7 @@ class Paths(NamedTuple):
     events_file: str
     outbox: str
     outbox_lock: str
+    samples: str
     log_file: str
     bot_out: str
     spare_bot_out: str
@@ -34,6 +35,7 @@ def of(config: Config, instance: Instance) -> Paths:
         events_file=os.path.join(state, "events.jsonl"),
         outbox=os.path.join(state, "outbox"),
         outbox_lock=os.path.join(state, "outbox.lock"),
+        samples=os.path.join(state, "samples"),
         log_file=os.path.join(config.log_dir, "watchdog.log"),
         bot_out=os.path.join(config.log_dir, BOT_OUT),
         spare_bot_out=os.path.join(state, BOT_OUT),

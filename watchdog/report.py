@@ -104,7 +104,7 @@ def _health(config: Config, paths: Paths, guard: dict[str, Any] | None, started:
     found = (guard or {}).get("health")
     if not found:
         return None
-    history = list(samples.read(os.path.join(paths.state_dir, "samples"), clock.utc() - HISTORY))
+    history = list(samples.read(paths.samples, clock.utc() - HISTORY))
     trend = growth.trend([sample for sample in history if sample.utc >= (started or 0.0)])
     limits = config.limits
     return {

@@ -237,7 +237,8 @@ def _sweep(here: instance.Instance) -> None:
 
 def _remove_state(context: Context) -> None:
     paths, here = context.paths, context.instance
-    shutil.rmtree(paths.outbox, ignore_errors=True)
+    for folder in (paths.outbox, paths.samples):
+        shutil.rmtree(folder, ignore_errors=True)
     names = [paths.state_file, paths.beat, paths.outbox_lock, paths.spare_bot_out, f"{paths.state_dir}/error-told"]
     names += [f"{paths.events_file}{suffix}" for suffix in ("", ".1", ".2", ".3")]
     names += [here.control_socket, here.notify_socket, here.maintenance, here.script_record]

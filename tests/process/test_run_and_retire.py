@@ -143,6 +143,8 @@ def test_purge_with_a_state_directory_of_its_own_removes_that_too(world: World) 
     world.ok("start")
     world.ok("stop")
     assert (world.folder / "state" / "state.json").exists()
+    (world.folder / "state" / "samples").mkdir()
+    (world.folder / "state" / "samples" / "2026-11-29.jsonl").write_text("[]\n")
     world.ok("retire", "--purge")
     assert not (world.folder / "state").exists() and not world.instance.exists()
 

@@ -71,7 +71,7 @@ def watch(config: Config, places: Paths, journal: Journal, puppet: Puppet, virtu
 
 def folder(places: Paths) -> str:
     """Where the samples lie."""
-    return os.path.join(places.state_dir, "samples")
+    return places.samples
 
 
 def state_of(pid: int) -> str:
