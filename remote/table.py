@@ -74,7 +74,9 @@ def _number(value: Any, form: Any) -> str:
     return fit(form(value) if callable(form) else form.format(value), 12)
 
 
-_NEEDS_A_REASON = frozenset({State.UNKNOWN, State.FAILED, State.HELD, State.BACKOFF, State.STUCK})
+_NEEDS_A_REASON = frozenset(
+    {State.UNKNOWN, State.FAILED, State.HELD, State.BACKOFF, State.STUCK, State.SUSPECT, State.HUNG}
+)
 
 
 def last_event(document: dict[str, Any], now: datetime) -> str:

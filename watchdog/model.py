@@ -176,7 +176,7 @@ class Note(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """Tell the operator, after everything else. ``kind``: restarted, failed, error."""
+    """Tell the operator, after everything else. ``kind``: restarted, failed, suspect, error."""
 
     kind: str
     text: str

@@ -194,7 +194,7 @@ _ADVICE = {
         "`fab stop` ends the retries; `fab maintenance on` keeps the watchdog's hands off for two hours.",
     ),
     "suspect": (
-        "Nothing was restarted. `fab status -v` shows the evidence as it is now, `fab logs` what the bot does.",
+        "Nothing was restarted. `fab status` shows whether it still holds, `fab logs` what the bot does.",
         "If it is hung, `fab restart`. If it is well, raise the limit that the text names (docs/verdicts.md).",
     ),
     "error": (

@@ -129,6 +129,15 @@ def test_the_summary_counts_the_commonest_first() -> None:
     assert summary([answered("a"), answered("b"), *FLEET[3:]]) == "2 running, 1 unreachable, 1 failed to answer"
 
 
+@pytest.mark.parametrize("state", ["suspect", "hung"])
+def test_a_living_bot_that_may_be_ill_shows_why_whatever_happened_last(state: str) -> None:
+    why = "has not read 18.2 kB from 192.0.2.7:443 for 1 min, all its threads asleep (limit 2 min)"
+    told = {"time": "2026-11-24T05:40:00Z", "kind": "suspect", "message": f"bot may be ill: it {why}"}
+    asked = {"time": "2026-11-24T05:41:00Z", "kind": "reset-asked", "message": "reset asked for by alice@laptop"}
+    assert last_event({"state": state, "reason": why, "last_event": told}, NOW) == f"20m ago bot may be ill: it {why}"
+    assert last_event({"state": state, "reason": why, "last_event": asked}, NOW).startswith(f"{why} · 19m ago reset")
+
+
 def test_a_state_that_needs_explaining_is_explained_before_the_last_event() -> None:
     document = {
         "state": "unknown",
