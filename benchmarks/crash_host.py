@@ -29,11 +29,15 @@ PATIENCE = 60.0
 """Seconds until a host and its guard are back after a reboot."""
 
 _SOURCE = """\
-import sys, time
+import os, sys, time
 print(f"BOOTTIME={time.clock_gettime(time.CLOCK_BOOTTIME):.6f} first line", flush=True)
-time.sleep(LIFE)
+if not os.path.exists("life"):
+    time.sleep(1e6)
+with open("life") as file:
+    time.sleep(float(file.read()))
 sys.exit("the exchange refuses this key")
 """
+"""The bot runs in its project's folder. No deploy comes between its lives: the code of all of them is the same."""
 
 
 class Record(NamedTuple):
@@ -62,6 +66,7 @@ def live(lab: Lab, seconds: float, say: Callable[[str], None]) -> list[Outcome]:
     """A crash loop on every host of LIVES for so long, then a reboot of all. Raises AssertionError, LabError."""
     say("deploy")
     with deployed(lab) as fleet:
+        _everywhere(lambda host: _install(fleet, host))
         before = {host: (_starts(fleet, host), len(fleet.mails_of(host))) for host in LIVES}
         _everywhere(lambda host: _break(fleet, host))
         say(f"{seconds:g} s of crash loops")
@@ -123,11 +128,20 @@ def _everywhere(act: Callable[[str], None]) -> None:
         list(pool.map(act, LIVES))
 
 
+def _install(fleet: Fleet, host: str) -> None:
+    """A bot that does nothing, so far."""
+    _write(fleet, host, BOT.script, _SOURCE)
+    fleet.door(host, "restart")
+
+
 def _break(fleet: Fleet, host: str) -> None:
-    """The bot gets a new version, which dies, and the old one is killed: the first death."""
-    source = f"LIFE = {LIVES[host]}\n{_SOURCE}"
-    fleet.lab.exec(host, ["sh", "-c", 'cat > "$1"', "write", str(BOT.script)], user=BOT_USER, input=source)
+    """Every life from now on is a short one, and this one is over: the first death."""
+    _write(fleet, host, BOT.folder / "life", str(LIVES[host]))
     os.kill(fleet.bot(host), signal.SIGKILL)
+
+
+def _write(fleet: Fleet, host: str, path: Path, text: str) -> None:
+    fleet.lab.exec(host, ["sh", "-c", 'cat > "$1"', "write", str(path)], user=BOT_USER, input=text)
 
 
 def _starts(fleet: Fleet, host: str) -> int:
