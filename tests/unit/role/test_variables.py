@@ -11,10 +11,12 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from roles.watchdog.files import suggest
 from roles.watchdog.files.onhost import envsettings, layout
-from watchdog import envfile, settings
+from watchdog import envfile, limits, quiet, settings
+from watchdog.errors import ConfigError
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "watchdog"
 DEFAULTS: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
@@ -155,3 +157,69 @@ def test_what_the_role_reads_back_is_what_it_wrote(tmp_path: Path) -> None:
 )
 def test_a_misspelt_variable_gets_the_right_suggestion(unknown: str, answer: str) -> None:
     assert suggest.suggest(unknown, list(SPECS)) == answer
+
+
+def settings_of(inventory: str) -> dict[str, str]:
+    """What the agent reads from watchdog.env where an inventory says this."""
+    variables = {**DEFAULTS, **yaml.safe_load(inventory)}
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.filters["bool"] = lambda value: str(value).lower() in {"1", "true", "yes", "on"}
+    values = {key: environment.from_string(text).render(variables) for key, text in VARS["__watchdog_settings"].items()}
+    return envfile.parse(render(values), "watchdog.env")
+
+
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [
+        ("watchdog_hang_after: 60", {"hang_after": 60.0}),
+        ("watchdog_hang_after: 0", {"hang_after": 0.0}),
+        ("watchdog_hang_after: 90.5", {"hang_after": 90.5}),
+        ("watchdog_heartbeat: 30", {"heartbeat": 30.0}),
+        ('watchdog_heartbeat: ""', {"heartbeat": None}),
+        ("watchdog_restart_on: none", {"restart_on": ()}),
+        ("watchdog_restart_on: stopped, deaf", {"restart_on": ("stopped", "deaf")}),
+        ('watchdog_quiet_hours: "Sat-Sun"', {"quiet": quiet.parse("Sat-Sun")}),
+        ("watchdog_quiet_hours: Mon-Fri 20:00-13:30, Sat-Sun", {"quiet": quiet.parse("Mon-Fri 20:00-13:30, Sat-Sun")}),
+        ("watchdog_quiet_hours: 2026-12-25", {"quiet": quiet.parse("2026-12-25")}),
+        ("watchdog_max_memory: 500M", {"memory": 500_000_000}),
+        ("watchdog_max_memory: 500000000", {"memory": 500_000_000}),
+        ("watchdog_max_cpu: 150", {"cpu": 150.0}),
+        ("watchdog_max_descriptors: 80", {"descriptors": 0.8}),
+        ('watchdog_max_descriptors: "80%"', {"descriptors": 0.8}),
+        ("watchdog_max_descriptors: 0", {"descriptors": 0.0}),
+        ("watchdog_limit_samples: 3/5", {"of": (3, 5)}),
+        ("watchdog_sample_every: 30", {"sample_every": 30.0}),
+        ("watchdog_deaf_after: 600", {"deaf_after": 600.0}),
+        ("watchdog_deaf_bytes: 1000", {"deaf_bytes": 1000}),
+        ("{watchdog_fresh_file: logs/bot.log, watchdog_fresh_after: 900}", {"fresh_after": 900.0}),
+        ("{}", {}),
+    ],
+)
+def test_a_limit_of_the_inventory_is_the_limit_that_the_agent_judges_by(line: str, limit: dict[str, Any]) -> None:
+    values, _ = settings.gather(settings_of(line), [])
+    assert limits.parse(values, lambda key, what: ConfigError(f"{key} {what}")) == limits.Limits()._replace(**limit)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "watchdog_hang_after: 60",
+        "watchdog_heartbeat: 30",
+        "watchdog_restart_on: none",
+        "watchdog_quiet_hours: 2026-12-25",
+        "watchdog_max_memory: 500000000",
+        "watchdog_max_cpu: 150",
+        "watchdog_max_descriptors: 80",
+        "watchdog_limit_samples: 3/5",
+        "watchdog_fresh_after: 0.5",
+        "watchdog_deaf_bytes: 1000",
+    ],
+)
+def test_ansible_takes_what_an_inventory_says_of_a_limit(line: str) -> None:
+    validator = ArgumentSpecValidator(SPECS)
+    assert validator.validate({**DEFAULTS, **yaml.safe_load(line)}).error_messages == []
+
+
+def test_ansible_refuses_a_limit_that_is_no_number() -> None:
+    found = ArgumentSpecValidator(SPECS).validate({**DEFAULTS, "watchdog_hang_after": "two minutes"})
+    assert "watchdog_hang_after" in " ".join(found.error_messages)
