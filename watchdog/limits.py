@@ -21,6 +21,8 @@ SETTINGS = tuple(
 
 MONTH = 30 * 86400.0
 
+Fail = Callable[[str, str], ConfigError]
+
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -55,7 +57,7 @@ class Limits(NamedTuple):
         return self.heartbeat or self.hang_after / 2
 
 
-def parse(values: dict[str, str], fail: Callable[[str, str], ConfigError]) -> Limits:
+def parse(values: dict[str, str], fail: Fail) -> Limits:
     """Check every limit. ``fail(key, what)`` makes the error, which is raised."""
 
     def number(key: str, least: float, most: float, off: bool = True) -> float:
@@ -85,9 +87,6 @@ def parse(values: dict[str, str], fail: Callable[[str, str], ConfigError]) -> Li
         of=_share(values, fail),
         sample_every=number("WATCHDOG_SAMPLE_EVERY", 0.1, 3600, off=False),
     )
-
-
-Fail = Callable[[str, str], ConfigError]
 
 
 def _whole(values: dict[str, str], key: str, fail: Fail) -> int:
