@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from demo.mail_sink import MailSink
 from tests.unit.watchdog.parts import Sleepers, VirtualClock, instance_below, settings_for
+from tests.unit.watchdog.puppet import Puppet, serving
 from watchdog import identity, paths
 from watchdog.config import Config
 from watchdog.identity import Identity, Sighting
@@ -57,6 +59,19 @@ def sleepers() -> Iterator[Sleepers]:
     found = Sleepers()
     yield found
     found.close()
+
+
+@pytest.fixture
+def puppet(sleepers: Sleepers) -> Puppet:
+    """A process that does what it is told, and sleeps in between."""
+    return Puppet(sleepers)
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """A server on loopback."""
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture

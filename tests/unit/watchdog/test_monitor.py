@@ -52,12 +52,6 @@ class Watched:
 
 
 @pytest.fixture
-def puppet(sleepers: Sleepers) -> Puppet:
-    """A bot that waits for orders."""
-    return Puppet(sleepers)
-
-
-@pytest.fixture
 def watch(config: Config, places: Paths, journal: Journal, puppet: Puppet, virtual_clock: VirtualClock) -> Watch:
     """Begin to watch the puppet, under these limits."""
 

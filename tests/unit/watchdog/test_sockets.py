@@ -19,19 +19,6 @@ from watchdog import sockets
 from watchdog.sockets import Book, Stream, streams
 
 
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    """A server on loopback."""
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def puppet(sleepers: Sleepers) -> Puppet:
-    """A process that does what it is told."""
-    return Puppet(sleepers)
-
-
 def told(process: Puppet, book: Book | None = None) -> tuple[Stream, ...]:
     """Its connections, which can be told."""
     found = streams(process.pid, book)

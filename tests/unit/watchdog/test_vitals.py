@@ -7,31 +7,18 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.unit.watchdog.parts import Sleepers, until
-from tests.unit.watchdog.puppet import Puppet, as_nobody, serving
+from tests.unit.watchdog.puppet import Puppet, as_nobody
 from watchdog import clock, vitals
 from watchdog.vitals import Beats, Look, Usage, heard
 
 ATTACH, DETACH, SEIZE = 16, 17, 0x4206
 """Requests of ptrace(2)."""
-
-
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    """A server on loopback."""
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def puppet(sleepers: Sleepers) -> Puppet:
-    """A process that does what it is told, and sleeps in between."""
-    return Puppet(sleepers)
 
 
 def seen(process: Puppet, before: Look | None = None, closely: bool = False) -> Look:
