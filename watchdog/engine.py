@@ -320,7 +320,7 @@ class Engine:
         """The start counts as good; look for a second bot that came in between."""
         self._verify_at = None
         bot = self.bot
-        if bot is None or bot.verified:
+        if bot is None or bot.verified or self._stopping:
             return
         others = self._claim.others(self._ledger.known)
         if others and bot.child:

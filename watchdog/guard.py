@@ -220,11 +220,13 @@ class Guard:
         for pid, line in listener.messages():
             if self.engine.bot is None or pid != self.engine.bot.identity.pid:
                 continue  # a child of it, or another process of its user: not its own word
-            if line == "READY=1":
+            if line != "READY=1":
+                self.engine.monitor.heard(line)
+            elif not self.engine.bot.verified:
                 self.engine.verified("said READY=1")
                 self.engine.advance()
-            else:
-                self.engine.monitor.heard(line)
+        if listener.crowded:
+            self.engine.monitor.missed()
 
     def _request(self, request: dict[str, Any], reply: control.Reply) -> None:
         verb = request.get("verb")

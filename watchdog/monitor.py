@@ -7,12 +7,16 @@ from typing import Any
 
 from . import clock, growth, judgement, quiet, samples, sockets, vitals
 from .config import Config
+from .evidence import GAP
 from .journal import Journal, clean
 from .model import Sign
 from .paths import Paths
 
 SAID = 200
 """Characters of the bot's own STATUS= that are shown."""
+
+SHORTEST = 0.5
+"""Seconds; a bot that promises a heartbeat more often, as by a slip of units, is not held to it."""
 
 _TRIGGER = "says itself that it has to be restarted (WATCHDOG=trigger)"
 
@@ -55,15 +59,26 @@ class Monitor:
         """A line that the bot sent to its notify socket (sd_notify(3))."""
         name, _, value = line.partition("=")
         if line == "WATCHDOG=1":
+            if self._look and clock.now() - self._look.at > GAP * self._limits.look_every:  # of that time nobody knows
+                self._beats = self._beats._replace(at=None)
             self._beats = vitals.heard(self._beats, clock.now())
         elif line == "WATCHDOG=trigger":
             self._triggered, self.due = True, clock.now()
         elif name == "WATCHDOG_USEC" and value.isdecimal() and value.isascii() and len(value) < 18:
-            self._vows = int(value) / 1e6
+            vows = int(value) / 1e6
+            self._vows = vows if vows >= SHORTEST else 0.0
         elif line == "STOPPING=1":  # it says good-bye: from now on no heartbeat is owed
             self._beats = vitals.Beats()
         elif name == "STATUS":
             self._saying = clean(value)[:SAID]
+
+    def missed(self) -> None:
+        """What was said to the notify socket was too much for it: a heartbeat may be among what was lost.
+
+        The bot is given the benefit of the doubt, and its pace is learned anew.
+        """
+        if self._beats.number:
+            self._beats = vitals.Beats(1, clock.now())
 
     def look(self) -> tuple[Sign, ...]:
         """Look at the bot now; the signs that it is ill."""

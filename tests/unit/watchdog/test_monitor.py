@@ -111,12 +111,47 @@ def test_a_deadline_that_the_bot_promises_is_the_limit_of_its_silence(watch: Wat
     assert watched.lasts(15) == {}
 
 
-@pytest.mark.parametrize("value", ["", "0", "-5", "1.5", "5s", "٣", pytest.param("9" * 5_000, id="long")])
-def test_a_promise_that_is_no_number_of_microseconds_is_none(value: str, watch: Watch) -> None:
+@pytest.mark.parametrize(
+    "value", ["", "0", "-5", "1.5", "5s", "٣", "1", "499999", pytest.param("9" * 5_000, id="long")]
+)
+def test_a_promise_that_is_no_sensible_number_of_microseconds_is_none(value: str, watch: Watch) -> None:
     watched = watch()
     watched.hears(f"WATCHDOG_USEC={value}")
     watched.beats(4, every=10)
     assert watched.lasts(50) == {}
+
+
+def test_a_heartbeat_that_may_have_been_lost_is_not_held_against_the_bot(watch: Watch) -> None:
+    watched = watch(heartbeat=20.0)
+    watched.monitor.missed()
+    watched.lasts(60)
+    assert watched.monitor.report()["beats"] == 0, "one that never beat owes none"
+    watched.beats(5, every=10)
+    watched.lasts(15)
+    watched.monitor.missed()
+    assert watched.lasts(15) == {}
+    assert watched.lasts(15)["heartbeat"].proof
+
+
+def test_no_pace_is_learned_from_heartbeats_that_may_have_been_lost(watch: Watch) -> None:
+    watched = watch()
+    watched.beats(10, every=10)
+    watched.monitor.missed()
+    watched.beats(3, every=10)
+    assert watched.lasts(300) == {}
+    watched.beats(2, every=10)
+    assert (watched.monitor.report()["beats"], watched.monitor.report()["longest_gap_s"]) == (6, 310.0)
+
+
+def test_the_pace_of_heartbeats_is_not_learned_from_time_that_nobody_watched(watch: Watch) -> None:
+    watched = watch()
+    watched.beats(6, every=10)
+    watched.now.pass_by(3_600)  # the host slept
+    watched.hears("WATCHDOG=1")
+    assert watched.monitor.report()["longest_gap_s"] == 10.0
+    watched.monitor.look()
+    watched.beats(1, every=30)
+    assert watched.monitor.report()["longest_gap_s"] == 30.0
 
 
 def test_a_bot_that_asks_for_its_restart_is_looked_at_at_once_and_has_proved_it(watch: Watch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -104,6 +105,18 @@ def test_a_flood_is_taken_in_portions(listener: Listener, short_folder: Path) ->
     assert found == sent > 0
 
 
+def test_where_so_much_was_said_that_more_may_be_lost_the_listener_says_so(
+    listener: Listener, short_folder: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        for count, crowded in ((9, False), (10, True), (1, False)):
+            for _ in range(count):
+                client.sendto(b"x", str(short_folder / "notify.sock"))
+            listener.messages()
+            assert listener.crowded == crowded, count
+
+
 def test_a_path_too_long_for_an_address_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
@@ -120,35 +133,67 @@ def test_the_socket_is_for_its_owner_and_goes_with_the_listener(short_folder: Pa
     assert not path.exists()
 
 
-def test_only_the_bot_itself_can_end_its_start_grace(
-    sleepers: Sleepers, config: Config, short_folder: Path, journal: Journal
-) -> None:
+@pytest.fixture
+def guard(config: Config, short_folder: Path, journal: Journal) -> Iterator[Guard]:
+    """One that is not on watch: the test hands it what happens."""
     instance = instance_below(short_folder, config.script)
     lock = locks.acquire(instance.guard_lock)
     assert lock is not None
-    guard = Guard(config, instance, paths.of(config, instance), journal, lock)
-    assert guard.notify is not None
-    try:
-        process = bot(sleepers, instance.notify_socket)
-        stranger = bot(sleepers, instance.notify_socket)
-        who = identity.identify(process.pid, own_session=True)
-        assert who is not None
-        guard.engine._ledger.known = who
-        guard.engine.bot = watched.bot(who, os.pidfd_open(who.pid), False, False, os.devnull)
-        guard.engine._ledger.memory = guard.engine.memory._replace(phase=State.STARTING)
-        for speaker, words in ((stranger, "say READY=1"), (process, "child READY=1"), (process, "say READY=10")):
-            tell(speaker, words)
-            assert select.select([guard.notify.socket], [], [], 10)[0]
-            guard._notified(guard.notify)
-            assert guard.engine.memory.phase is State.STARTING, words
-        tell(process, "say READY=1")
-        assert select.select([guard.notify.socket], [], [], 10)[0]
-        guard._notified(guard.notify)
-        assert guard.engine.memory.phase is State.RUNNING
-        assert guard.engine.bot is not None and guard.engine.bot.verified
-    finally:
-        guard.engine.close()
-        guard.notify.close()
-        if guard.server:
-            guard.server.close()
-        os.close(lock)
+    found = Guard(config, instance, paths.of(config, instance), journal, lock)
+    yield found
+    found.engine.close()
+
+
+def starting(guard: Guard, process: subprocess.Popen[str]) -> None:
+    """The guard has this bot, which it has just started."""
+    who = identity.identify(process.pid, own_session=True)
+    assert who is not None
+    guard.engine._ledger.known = who
+    guard.engine.bot = watched.bot(who, os.pidfd_open(who.pid), False, False, os.devnull)
+    guard.engine._ledger.memory = guard.engine.memory._replace(phase=State.STARTING)
+
+
+def hear(guard: Guard) -> None:
+    """The guard hears what was said to it."""
+    assert guard.notify is not None and select.select([guard.notify.socket], [], [], 10)[0]
+    guard._notified(guard.notify)
+
+
+def test_only_the_bot_itself_can_end_its_start_grace(sleepers: Sleepers, guard: Guard) -> None:
+    process = bot(sleepers, guard.instance.notify_socket)
+    stranger = bot(sleepers, guard.instance.notify_socket)
+    starting(guard, process)
+    for speaker, words in ((stranger, "say READY=1"), (process, "child READY=1"), (process, "say READY=10")):
+        tell(speaker, words)
+        hear(guard)
+        assert guard.engine.memory.phase is State.STARTING, words
+    tell(process, "say READY=1")
+    hear(guard)
+    assert guard.engine.memory.phase is State.RUNNING
+    assert guard.engine.bot is not None and guard.engine.bot.verified
+
+
+def test_a_bot_that_is_being_stopped_is_not_ready_any_more(sleepers: Sleepers, guard: Guard) -> None:
+    process = bot(sleepers, guard.instance.notify_socket)
+    starting(guard, process)
+    process.send_signal(signal.SIGSTOP)  # it takes its time to end
+    guard.engine._stop_bot()
+    guard.engine.verified("said READY=1")
+    assert guard.engine.memory.phase is State.STOPPING
+    assert guard.engine.bot is not None and not guard.engine.bot.verified
+
+
+def test_a_child_that_floods_the_socket_costs_the_bot_no_heartbeat(sleepers: Sleepers, guard: Guard) -> None:
+    process = bot(sleepers, guard.instance.notify_socket)
+    stranger = bot(sleepers, guard.instance.notify_socket)
+    starting(guard, process)
+    guard.engine.monitor.begin(process.pid)
+    tell(process, "say WATCHDOG=1")
+    hear(guard)
+    heard_at = guard.engine.monitor._beats.at
+    for _ in range(10):
+        tell(stranger, "say STATUS=up")
+    hear(guard)
+    after = guard.engine.monitor._beats
+    assert heard_at is not None and after.at is not None and after.at > heard_at
+    assert after.number == 1
