@@ -22,8 +22,11 @@ _WORD = (
     r"|credentials?|cookie|session[_-]?id|bearer|pwd)"
 )
 _VALUE = r"""(?:"[^"]{0,400}"|'[^']{0,400}'|[^\s,;&"'}\])]{1,400})"""
+_HARMLESS = r"""(?:\[redacted\]|(?<=\.py:)\d{1,7})(?![^\s,;&"'}\])])"""
+"""What was taken out already, and the line of a file such as ``auth.py:42``."""
+
 _NAMED = re.compile(
-    rf"""(?i)({_WORD}[\w.-]{{0,40}}["']?\s{{0,3}}[:=]\s{{0,3}}(?:(?:bearer|basic)\s{{1,3}})?){_VALUE}"""
+    rf"""(?i)({_WORD}[\w.-]{{0,40}}["']?\s{{0,3}}[:=]\s{{0,3}}(?:(?:bearer|basic)\s{{1,3}})?)(?!{_HARMLESS}){_VALUE}"""
 )
 _OPTION = re.compile(rf"""(?i)(--?[\w-]{{0,30}}{_WORD}[\w-]{{0,30}}["']?(?:\s*,)?\s{{1,3}}){_VALUE}""")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s{1,3}[A-Za-z0-9._~+/=-]{8,400}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import exits, lastwords
+from . import exits, lastwords, redact
 from .config import Config
 from .identity import Identity
 from .ladder import Ladder
@@ -26,7 +26,7 @@ class Stopping:
         target = bot.identity if bot else dead
         assert target is not None
         self._evidence, self._yielding = evidence, yielding
-        self._app_dir = config.app_dir
+        self._config = config
         self._output = bot.output if bot else os.devnull
         self._printed = lastwords.size(self._output)
         self.ladder = Ladder(target, config.stop_grace, leftovers_only=bot is None, hung=bool(evidence))
@@ -40,14 +40,14 @@ class Stopping:
         found = exits.Exit(None, None, "was killed" if self.ladder.killed else "was ended")
         if self.ladder.status is not None:
             found = exits.explain(self.ladder.status)
-        where = _stood(self._output, self._printed, self._app_dir)
+        where = _stood(self._output, self._printed, self._config)
         parts = [f"was ill: it {self._evidence}", *([f"was {where}"] if where else []), found.text]
         found = found._replace(text="; it ".join(parts))
         return found, found.text
 
 
-def _stood(output: str, start: int, app_dir: str) -> str | None:
-    """Where the threads of the bot stood, from what it printed last (faulthandler's dump)."""
+def _stood(output: str, start: int, config: Config) -> str | None:
+    """Where the threads of the bot stood, from what it printed last (faulthandler's dump), without its secrets."""
     from . import stacks  # seldom needed, and not small
 
     try:
@@ -56,4 +56,5 @@ def _stood(output: str, start: int, app_dir: str) -> str | None:
             said = file.read(_READ)
     except OSError:
         return None
-    return stacks.stuck_at(said.decode("utf-8", "replace"), app_dir)
+    found = stacks.stuck_at(said.decode("utf-8", "replace"), config.app_dir)
+    return found and redact.redact(found, redact.secrets(config))

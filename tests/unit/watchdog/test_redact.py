@@ -82,6 +82,7 @@ def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
         '  File "/opt/bots/dcaTrader/src/exchange/alpaca_client_v2.py", line 123, in place_market_order_v2',
         "/opt/dca-watchdog/dcaTrader/releases/0.1.0-ab12cd34ef56/lib/watchdog/engine.py",
         "~/.local/state/dca-watchdog/main_app-0123456789abcdef/bot.lock",
+        "it was stuck at src/auth.py:42 in login (innermost: src/api_token.py:7 in read); other threads: cookie.py:1",
         "order 8f3a2b1c filled",
         "order id=A1B2C3D4E5F6 status=new",
         "client_order_id: dca-20261124-0042",
@@ -136,6 +137,16 @@ def test_a_known_secret_never_survives(before: str, secret: str, after: str) -> 
 
 def test_a_secret_that_is_both_known_and_named_leaves_one_mark() -> None:
     assert redact("SMTP_PASSWORD=hunter2, next", ("hunter2",)) == f"SMTP_PASSWORD={GONE}, next"
+
+
+@pytest.mark.parametrize("text", [f"token={SECRET}", f"token={SECRET}]", f"API_KEY='{SECRET}', next", f"pwd: {SECRET}"])
+def test_what_was_redacted_already_stays_as_it_is(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize("text", [f"auth.py:1{SECRET}", f"token:4711{SECRET}", "auth:4711"])
+def test_nothing_hides_behind_what_looks_harmless(text: str) -> None:
+    assert SECRET not in redact(text) and "4711" not in redact(text)
 
 
 @pytest.mark.promise(4)
