@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from . import (
@@ -21,6 +22,7 @@ from . import (
     procfs,
     samples,
     snapshot,
+    vitals,
     wish,
 )
 from .config import Config
@@ -213,18 +215,13 @@ def _guard_document(guard: dict[str, Any] | None, silent: int | None) -> dict[st
 
 
 def _measure(pid: int) -> dict[str, Any]:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        processor = process.cpu_percent(interval=CPU_SAMPLE)
-        try:
-            memory = process.memory_full_info().pss
-        except psutil.AccessDenied:
-            memory = process.memory_info().rss
-    except psutil.Error:
+    before, begun = procfs.stat(pid), clock.now()
+    time.sleep(CPU_SAMPLE)
+    passed, used = clock.now() - begun, vitals.measure(pid)
+    if before is None or used is None:
         return {"cpu_percent": None, "memory_bytes": None}
-    return {"cpu_percent": round(processor, 1), "memory_bytes": memory}
+    processor = 100 * (used.ticks - before.ticks) / clock.TICKS_PER_SECOND / passed
+    return {"cpu_percent": round(processor, 1), "memory_bytes": used.memory}
 
 
 def _older_watchdogs(config: Config) -> list[str]:
