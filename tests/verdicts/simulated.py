@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.unit.watchdog.looks import MONDAY
 from tests.unit.watchdog.story import Story
 from watchdog import judgement, model
 from watchdog.limits import Limits
@@ -27,7 +28,6 @@ ROOM = 2_000_000
 """Bytes that wait in the kernel before the other side may send no more (tcp_rmem, tcp(7))."""
 
 TICKS = 100
-MONDAY = 1_795_996_800.0
 
 
 class Killed(Exception):
