@@ -35,6 +35,12 @@ def judged(memory: Memory, event: Judged, now: float) -> Step:
     return memory._replace(phase=State.RUNNING, **SURE), (Note("cleared", text, "ok"), *alerts)
 
 
+def sentenced(memory: Memory) -> str:
+    """Why the bot that was running last is being ended; empty where that was not begun."""
+    began = memory.hung_at[-1:] if memory.phase is State.HUNG else ()
+    return memory.doubt if memory.running_since is not None and began > (memory.running_since,) else ""
+
+
 def _suspect(memory: Memory, event: Judged, text: str, now: float) -> Step:
     kinds = {sign.kind for sign in event.signs}
     if kinds <= set(memory.doubts):  # told already; the words of the first time stay on record

@@ -10,6 +10,7 @@ import os
 
 from . import (
     clock,
+    doubt,
     exits,
     host,
     identity,
@@ -347,6 +348,7 @@ class Engine:
         uptime = clock.now() - found.start / clock.TICKS_PER_SECOND
         ours = not known and found.own_session and uptime < self.config.start_grace
         fresh = ours or (known and self.memory.phase is State.STARTING)
+        evidence = doubt.sentenced(self.memory) if known and not self._orders.hands_off() else ""
         self._ledger.known = found
         child = procfs.is_child(found.pid, found.start)
         output = watched.output_of(found.pid, [self.paths.bot_out, self.paths.spare_bot_out])
@@ -371,6 +373,9 @@ class Engine:
             self._stop_bot()
         else:
             self._carry_out_stop(self.bot)
+        if evidence and not self._stopping:
+            self.journal.say("warning", f"PID {found.pid} was being ended, since it {evidence}: going on with that")
+            self._stop_bot(evidence)
         return True
 
     def _carry_out_stop(self, bot: Bot) -> None:
@@ -398,7 +403,8 @@ class Engine:
     def _stop_bot(self, evidence: str = "", yielding: bool = False) -> None:
         assert self.bot is not None
         self._verify_at = None
-        self._ledger.memory = self.memory._replace(phase=State.HUNG if evidence else State.STOPPING)
+        phase = State.HUNG if evidence else State.STOPPING
+        self._ledger.memory = self.memory._replace(phase=phase, doubt=evidence or self.memory.doubt)
         self._stopping = Stopping(self.config, self.bot, None, evidence, yielding)
 
     def _clear_leftovers(self) -> None:

@@ -92,6 +92,24 @@ def test_a_bot_that_hangs_again_and_again_is_restarted_three_times_an_hour_and_t
     assert len(world.births()) == 2 and world.status()["restarts"] == 1
 
 
+@pytest.mark.fault("F50")
+@pytest.mark.promise(2)
+def test_what_a_guard_that_is_killed_had_begun_with_a_hung_bot_the_next_one_ends(world: World) -> None:
+    world.behave({"term_takes": 3600}, {})
+    impatient(world)
+    world.env["WATCHDOG_STOP_GRACE"] = "2"
+    guard = world.guard()
+    pid = world.until_running()
+    world.kill(pid, signal.SIGSTOP)
+    world.until_event("hung")
+    oracle.until(lambda: '"hung"' in (world.state_dir / "state.json").read_text(), "the verdict is on record")
+    world.kill(guard)
+    assert oracle.alive(pid), "it withstands SIGTERM for the grace"
+    assert world.until_running(other_than=pid) == world.bot
+    assert len(world.events("hung")) == 1 and len(world.births()) == 2
+    assert STOPPED in world.events("died")[0]["message"]
+
+
 def with_two_hangs(world: World) -> None:
     """Two restarts of a hung bot a short while ago, as state.json records them."""
     world.ok("check")

@@ -109,3 +109,13 @@ def test_a_death_ends_all_doubt_and_the_operators_word_all_counts() -> None:
     assert (dead.doubts, dead.doubt, dead.doubt_told) == ((), "", False)
     asked, _ = policy.step(RUNNING._replace(hung_at=(NOW,), doubts_told_at=(NOW,)), model.Asked(), NOW)
     assert (asked.hung_at, asked.doubts_told_at) == ((), ())
+
+
+def test_a_bot_is_sentenced_in_the_life_for_which_its_end_was_begun() -> None:
+    assert doubt.sentenced(RUNNING) == doubt.sentenced(look(RUNNING, WEAK)[0]) == ""
+    memory, actions = look(RUNNING, PROOF)
+    assert any(isinstance(action, Kill) for action in actions) and doubt.sentenced(memory) == PROOF.text
+    assert doubt.sentenced(memory._replace(running_since=NOW + 1)) == "", "that was the life before"
+    assert doubt.sentenced(memory._replace(phase=State.RUNNING)) == ""
+    spent = RUNNING._replace(hung_at=(NOW - 7000, NOW - 6000, NOW - 5500)[-doubt.HANGS :], phase=State.HUNG)
+    assert doubt.sentenced(spent._replace(doubt=PROOF.text)) == "", "it was left as it is"
