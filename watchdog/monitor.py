@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import clock, growth, judgement, quiet, samples, sockets, vitals
+from . import clock, growth, judgement, quiet, redact, samples, sockets, vitals
 from .config import Config
 from .evidence import GAP
 from .journal import Journal, clean
@@ -70,7 +70,7 @@ class Monitor:
         elif line == "STOPPING=1":  # it says good-bye: from now on no heartbeat is owed
             self._beats = vitals.Beats()
         elif name == "STATUS":
-            self._saying = clean(value)[:SAID]
+            self._saying = value
 
     def missed(self) -> None:
         """What was said to the notify socket was too much for it: a heartbeat may be among what was lost.
@@ -119,7 +119,7 @@ class Monitor:
             "last_beat_s_ago": None if self._beats.at is None else round(now - self._beats.at, 1),
             "longest_gap_s": round(self._beats.longest, 1),
             "quiet": quiet.is_quiet(self._limits.quiet, clock.utc()),
-            "says": self._saying or None,
+            "says": redact.redact(clean(self._saying), redact.secrets(self._config))[:SAID] or None,
         }
 
     def _sample(self, look: vitals.Look) -> None:

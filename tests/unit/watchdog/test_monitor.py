@@ -186,6 +186,8 @@ def test_its_status_is_shown_as_one_short_line(watch: Watch) -> None:
     assert watched.monitor.report()["says"] == "3 positions,  [31mPnL=+1 [0m on"
     watched.hears("STATUS=" + "x" * 5_000)
     assert watched.monitor.report()["says"] == "x" * monitor.SAID
+    watched.hears("STATUS=logged in with API_KEY=Zq7-hunter2, as " + "x" * 140 + " token=Zq7-hunter2")
+    assert "hunter2" not in watched.monitor.report()["says"]
     watched.hears("STATUS=")
     assert watched.monitor.report()["says"] is None
 
