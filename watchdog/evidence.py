@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import quiet
 from .clock import TICKS_PER_SECOND
+from .freshness import UNKNOWN
 from .sockets import arrived
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ def _kept(look: Look) -> set[int]:
 
 def _watch(case: Case, before: Look, look: Look, awake: bool) -> Case:
     """The file: its change is measured by our own clock, whatever its time says."""
+    if UNKNOWN in (before.file, look.file):  # a dead disk is no silence of the bot
+        return case._replace(filed=look.at)
     if look.file != before.file:
         return case._replace(filed=look.at, changed=True)
     return case if awake else case._replace(filed=look.at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import clock, growth, judgement, quiet, redact, samples, sockets, vitals
+from . import clock, freshness, growth, judgement, quiet, redact, samples, sockets, vitals
 from .config import Config
 from .evidence import GAP
 from .journal import Journal, clean
@@ -28,6 +28,7 @@ class Monitor:
         self._config, self._limits, self._journal = config, config.limits, journal
         self._store = samples.Store(paths.samples)
         self._complained = False
+        self._file = freshness.File(config.fresh_file or "")
         self._pid: int | None = None
         self.due: float | None = None
         self._anew()
@@ -86,9 +87,7 @@ class Monitor:
         self.due = now + self._limits.look_every
         if self._pid is None:
             return ()
-        look = vitals.look(
-            self._pid, self._look, self._beats, self._config.fresh_file or "", self._book, self._case.doubt
-        )
+        look = vitals.look(self._pid, self._look, self._beats, self._file, self._book, self._case.doubt)
         if look is None:  # it has just ended, which the engine is about to hear
             return ()
         self._received += sockets.arrived(self._look.streams if self._look else None, look.streams)

@@ -10,6 +10,7 @@ import os
 from typing import NamedTuple
 
 from . import clock, procfs, sockets
+from .freshness import File
 from .sockets import Book, Stream
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -33,7 +34,7 @@ class Look(NamedTuple):
     ``state`` is the letter of its main thread in /proc/PID/stat, ``ticks`` the CPU time of all threads in clock ticks.
     ``switches``: context switches of all threads; None when they were not counted. ``working``: a thread runs or waits
     for a disk (R, D), or a debugger has hold of it; where nothing was counted that is said of the main thread alone.
-    ``file``: device, inode, size and mtime (ns) of the file that shows freshness; None when it is missing or not set.
+    ``file``: what the file that shows freshness is like (`freshness.File.look`); None when it is missing or not set.
     """
 
     at: float
@@ -72,11 +73,11 @@ def look(
     pid: int,
     before: Look | None = None,
     beats: Beats = Beats(),
-    path: str = "",
+    file: File | None = None,
     book: Book | None = None,
     closely: bool = False,
 ) -> Look | None:
-    """Look at the bot; None when it has ended or is hidden. ``path`` names the file that it keeps changing.
+    """Look at the bot; None when it has ended or is hidden. ``file`` is the one that it keeps changing.
 
     Threads are counted when the bot is stopped, when unread data waits of which nothing was read since ``before``, and
     when the caller has a doubt of its own and says ``closely``.
@@ -89,8 +90,8 @@ def look(
     if closely or found.state == "T" or _unread(streams, before):
         switches, busy = _threads(pid)
         working = working or busy
-    file = _identity(path) if path else None
-    return Look(clock.now(), found.state, found.ticks, streams, switches, working, *beats, file)
+    seen = file.look() if file else None
+    return Look(clock.now(), found.state, found.ticks, streams, switches, working, *beats, seen)
 
 
 def measure(pid: int) -> Usage | None:
@@ -131,14 +132,6 @@ def _threads(pid: int) -> tuple[int | None, bool]:
     except OSError:
         return None, working
     return switches, working
-
-
-def _identity(path: str) -> tuple[int, ...] | None:
-    try:
-        found = os.stat(path)  # never opened: it may be a FIFO
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _memory(pid: int) -> int | None:

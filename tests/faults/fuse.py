@@ -2,6 +2,7 @@
 
 It speaks just enough of the protocol for locks and small files. A file in `silent` is never opened: whoever tries hangs
 in the kernel, in state D, and not even SIGKILL ends that until the test speaks or leaves.
+A ``dead`` disk answers nobody.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Fuse:
 
     def __init__(self, folder: Path, files: dict[str, bytes] | None = None) -> None:
         self.silent: set[str] = set()
+        self.dead = False
+        self.ignored: list[int] = []
         self._folder = folder
         self._names = list(files or {})
         self._content = list((files or {}).values())
@@ -52,6 +55,9 @@ class Fuse:
     def speak(self) -> None:
         """Answer those that were left waiting."""
         self.silent.clear()
+        self.dead = False
+        while self.ignored:
+            self._send(self.ignored.pop(), b"", -errno.EIO)
         while self.waiting:
             self._send(self.waiting.pop(), _OPENED)
 
@@ -65,6 +71,9 @@ class Fuse:
         os.close(self._device)
 
     def _handle(self, code: int, unique: int, node: int, body: bytes) -> None:
+        if self.dead:
+            self.ignored.append(unique)
+            return
         if code == OPEN and self._names[node - 2] in self.silent:
             self.waiting.append(unique)
             return

@@ -53,3 +53,17 @@ def test_beside_a_bot_that_sigkill_does_not_end_nothing_is_started(
             assert world.until_running(other_than=pid)
         else:
             assert world.ok("check", "--json").json["pid"] == world.bot
+
+
+@pytest.mark.promise(2)
+def test_a_dead_disk_below_the_file_that_shows_freshness_keeps_no_guard_from_its_work(world: WatchedWorld) -> None:
+    folder = world.folder / "dead disk"
+    world.env.update(WATCHDOG_HANG_AFTER="2", WATCHDOG_FRESH_FILE=str(folder / "fresh"), WATCHDOG_FRESH_AFTER="2")
+    with Fuse(folder, {"fresh": b"1\n"}) as disk:
+        world.guard()
+        pid = world.until_running()
+        disk.dead = True
+        oracle.until(lambda: disk.ignored, "the guard has asked for the file")
+        world.kill(pid)
+        assert world.until_running(other_than=pid) == world.bot
+        assert len(disk.ignored) == 1, "it does not ask again before it has an answer"

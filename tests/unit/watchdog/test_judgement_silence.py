@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.watchdog.looks import FEED, MONDAY, POOL, Watched, stream
 from watchdog import quiet
+from watchdog.freshness import UNKNOWN
 
 ALL = ("stopped", "backlog", "heartbeat", "file", "deaf")
 
@@ -242,6 +243,17 @@ def test_the_time_in_the_file_means_nothing_in_the_future_or_in_the_past() -> No
         bot.file = (1, 500, moment)
         assert not bot.live(45)
     assert bot.live(75)["file"].proof, "a time in the future keeps nothing fresh"
+
+
+def test_a_file_whose_disk_does_not_answer_is_neither_old_nor_new() -> None:
+    bot = Watched(fresh_after=60, restart_on=ALL)
+    for file in ((1, 500), UNKNOWN, (1, 500)):
+        bot.file = file
+        assert not bot.live(45)
+    assert not bot.live(15)
+    assert not bot.live(60)["file"].proof, "it was never seen to change"
+    bot.file = UNKNOWN
+    assert not bot.live(600)
 
 
 def test_a_file_that_is_rotated_or_missing_for_a_while_is_fresh_and_one_that_stays_away_is_not() -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.unit.watchdog.parts import Sleepers, until
 from tests.unit.watchdog.puppet import Puppet, as_nobody
 from watchdog import clock, vitals
+from watchdog.freshness import File
 from watchdog.vitals import Beats, Look, Usage, heard
 
 ATTACH, DETACH, SEIZE = 16, 17, 0x4206
@@ -224,7 +225,7 @@ def test_the_file_that_shows_freshness_is_another_after_every_change(puppet: Pup
     path = tmp_path / "fresh"
 
     def shown() -> tuple[int, ...] | None:
-        found = vitals.look(puppet.pid, path=str(path))
+        found = vitals.look(puppet.pid, file=File(str(path)))
         assert found is not None
         return found.file
 
@@ -248,7 +249,7 @@ def test_the_file_that_shows_freshness_is_another_after_every_change(puppet: Pup
 @pytest.mark.timeout(20)
 def test_a_fifo_in_the_place_of_the_file_delays_nobody(puppet: Puppet, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    found = vitals.look(puppet.pid, path=str(tmp_path / "fifo"))
+    found = vitals.look(puppet.pid, file=File(str(tmp_path / "fifo")))
     assert found is not None and found.file is not None
 
 
