@@ -79,9 +79,8 @@ def _backlog(case: Case, look: Look, limits: Limits) -> Sign | None:
     track = min(asleep or stalled, key=lambda track: track.since)
     limit = limit if asleep else _stall(case, limits)
     lasted = look.at - track.since
-    threads = "all its threads asleep" if _nap(case, track) >= limit / 2 else "and its threads do run"
     what = f"has not read {size(track.backlog)} from {track.peer}"
-    text = f"{what} for {human(lasted)}, {threads} (limit {human(limit)})"
+    text = f"{what} for {human(lasted)}, {_threads(case, look, track)} (limit {human(limit)})"
     return Sign("backlog", bool(asleep), text, track.since, lasted, limit)
 
 
@@ -142,6 +141,14 @@ def _silence(case: Case, look: Look) -> float:
 def _stall(case: Case, limits: Limits) -> float:
     """Seconds for which data may lie unread: a bot that read them after a long time once may take so long again."""
     return max(limits.hang_after, 2 * case.borne)
+
+
+def _threads(case: Case, look: Look, track: Track) -> str:
+    """What the threads did beside the unread data. They are counted from the second look on that found some."""
+    nap = _nap(case, track)
+    if nap:
+        return "all its threads asleep" + ("" if 2 * nap >= look.at - track.since else f" for {human(nap)}")
+    return "and its threads do run" if look.switches is not None else "and of its threads nothing is known"
 
 
 def _nap(case: Case, track: Track) -> float:

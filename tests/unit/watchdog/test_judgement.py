@@ -67,6 +67,27 @@ def test_a_bot_whose_threads_all_sleep_beside_unread_data_is_suspect_and_then_hu
     assert proof.text == ("has not read 27.0 kB from 192.0.2.11:443 for 2 min, all its threads asleep (limit 2 min)")
 
 
+def test_what_is_said_of_the_threads_beside_unread_data_is_what_was_seen_of_them() -> None:
+    def first(works: int, counted: bool = True) -> str:
+        bot = Watched()
+        bot.live(120)
+        bot.counted = False  # they are not while nothing is unread for longer than a look
+        bot.hang(15)
+        bot.counted = counted
+        for number in range(4):
+            if number < works:
+                bot.works()
+            bot.hang(15)
+        sign = bot.first("backlog", False)
+        assert sign is not None
+        return sign.text
+
+    assert "all its threads asleep (limit 2 min)" in first(works=0)
+    assert "all its threads asleep for 15 s (limit 2 min)" in first(works=3)
+    assert "and its threads do run (limit 2 min)" in first(works=4)
+    assert "and of its threads nothing is known (limit 2 min)" in first(works=0, counted=False)
+
+
 @pytest.mark.fault("F53")
 @pytest.mark.parametrize("counted", [True, False])
 def test_while_another_thread_runs_or_nobody_can_count_unread_data_is_only_suspect(counted: bool) -> None:
