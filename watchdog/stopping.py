@@ -52,7 +52,9 @@ def _stood(output: str, start: int, config: Config) -> str | None:
 
     try:
         with open(os.open(output, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            file.seek(start if start <= os.fstat(file.fileno()).st_size else 0)
+            size = os.fstat(file.fileno()).st_size
+            begin = max(start if start <= size else 0, size - _READ)  # the thread that was interrupted comes last
+            file.seek(begin)
             said = file.read(_READ)
     except OSError:
         return None
