@@ -70,7 +70,8 @@ def _health(found: dict[str, Any] | None) -> list[str]:
         rows.append("   network     cannot be told")
     else:
         unread = units.size(found["backlog_bytes"])
-        rows.append(f"   network     {found['connections']} TCP connections, {unread} unread")
+        many = "connection" if found["connections"] == 1 else "connections"
+        rows.append(f"   network     {found['connections']} TCP {many}, {unread} unread")
     if found["last_beat_s_ago"] is None:
         rows.append("   heartbeat   none: the bot sends no WATCHDOG=1")
     else:

@@ -52,7 +52,13 @@ def watcher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watcher]:
 
 
 @pytest.fixture
-def lifesign() -> ModuleType:
+def lifesign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The helper as a bot has it to which nobody said how often it should beat."""
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    return begun()
+
+
+def begun() -> ModuleType:
     """The helper as a bot has it that has just begun."""
     spec = importlib.util.spec_from_file_location("lifesign", HELPER)
     assert spec is not None and spec.loader is not None
@@ -88,6 +94,17 @@ def test_of_many_beats_one_a_second_is_sent(
     lifesign.beat()
     lifesign.beat()
     assert watcher.said() == ["WATCHDOG=1"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "every"),
+    [("60000000", 1.0), ("4000000", 1.0), ("1000000", 0.25), ("0", 1.0), ("", 1.0), ("-1", 1.0), ("1s", 1.0)],
+)
+def test_where_beats_are_wanted_sooner_they_come_four_times_as_often(
+    wanted: str, every: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", wanted)
+    assert begun().EVERY == every
 
 
 def test_threads_that_beat_at_the_same_time_send_one_beat_and_none_waits(

@@ -82,3 +82,8 @@ def test_a_bot_that_says_nothing_and_cannot_be_seen_is_told_as_that() -> None:
 
 def test_without_a_guard_nothing_is_told_of_its_health() -> None:
     assert not [line for line in shown(verbose=True, health=None, signs=[]) if "heartbeat" in line]
+
+
+def test_one_connection_is_told_as_one() -> None:
+    lines = shown(verbose=True, health={**HEALTH, "connections": 1, "backlog_bytes": 0})
+    assert "   network     1 TCP connection, 0 bytes unread" in lines
