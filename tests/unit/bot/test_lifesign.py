@@ -104,8 +104,8 @@ def test_where_beats_are_wanted_sooner_they_come_four_times_as_often(
     wanted: str, every: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", wanted)
-    helper = begun()
-    assert helper.EVERY == every
+    found = begun().EVERY
+    assert found == every
 
 
 def test_threads_that_beat_at_the_same_time_send_one_beat_and_none_waits(
