@@ -20,7 +20,7 @@ SURE: dict[str, Any] = {"doubts": (), "doubt": "", "doubt_since": None, "doubt_t
 
 def judged(memory: Memory, event: Judged, now: float) -> Step:
     """Doubt, restart or trust a living bot, by the signs of one look at it."""
-    if memory.phase not in (State.RUNNING, State.SUSPECT, State.HUNG) or not event.allowed:
+    if memory.phase not in (State.RUNNING, State.SUSPECT, State.HUNG):
         return memory, ()
     text = "; ".join(sign.text for sign in event.signs)
     if any(sign.proof for sign in event.signs):

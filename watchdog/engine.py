@@ -11,11 +11,9 @@ import os
 from . import (
     clock,
     doubt,
-    exits,
     host,
     identity,
     ladder,
-    lastwords,
     model,
     policy,
     procfs,
@@ -26,6 +24,7 @@ from . import (
 )
 from .claim import Claim, Finding
 from .config import Config
+from .deaths import Deaths
 from .desk import View
 from .identity import Identity
 from .instance import Instance
@@ -70,6 +69,7 @@ class Engine:
         self.bot: Bot | None = None
         self._recorder = Recorder(config, paths, journal, alert)
         self._ledger = Ledger(self._recorder)
+        self._deaths = Deaths(config, paths, self._ledger)
         self._orders = Orders(instance, journal)
         self._claim = Claim(config, instance)
         self._stopping: Stopping | None = None
@@ -78,7 +78,6 @@ class Engine:
         self._scan_at: float | None = None
         self._shutdown = host.Shutdown()
         self._spawned_at = 0.0
-        self._code = ""
         self.monitor = Monitor(config, paths, journal)
 
     @property
@@ -121,7 +120,7 @@ class Engine:
         if self._stopping:
             self._climb(self._stopping)
         elif self.bot and ladder.ended(self.bot.pidfd):
-            self._buried()
+            self._buried(self.bot)
         now = clock.now()
         if self.bot and self._verify_at is not None and now >= self._verify_at:
             self.verified("survived the start grace")
@@ -170,9 +169,12 @@ class Engine:
         """Is the bot ill? Only one whose start counts is judged, and one that nobody is about to stop."""
         if self.bot is None or self._stopping or not self.bot.verified:
             return
+        if self._orders.hands_off():  # somebody may be holding it: what happens meanwhile speaks against nobody
+            self.monitor.renew()
+            return
         if not signs and self.memory.phase is State.RUNNING:
             return
-        for action in self._ledger.feed(model.Judged(signs, not self._orders.hands_off())):
+        for action in self._ledger.feed(model.Judged(signs)):
             if isinstance(action, model.Kill):
                 self._stop_bot(evidence=action.text)
 
@@ -234,7 +236,7 @@ class Engine:
             self._stop_bot()
 
     def _vacant(self) -> None:
-        self._account_for_the_vanished()
+        self._deaths.vanished()
         self._forgive()
         self._orders.desk.mark(self.memory.attempt)
         asked = self._orders.desk.wants(*FORGIVING)
@@ -262,25 +264,6 @@ class Engine:
         if self._orders.amnesty():
             self._ledger.feed(model.Asked())
 
-    def _account_for_the_vanished(self) -> None:
-        """The recorded bot is gone and nobody saw it go: a reboot, or it died while no guard lived."""
-        gone = self._ledger.known
-        if gone is None or self.memory.phase not in (State.RUNNING, State.STARTING, State.STOPPING, State.STUCK):
-            return
-        if gone.boot != clock.boot_id():
-            self._ledger.feed(model.Rebooted())
-            return
-        since = self.memory.running_since
-        ended = exits.Exit(None, None, "ended while no guard watched (cause unknown)")
-        if procfs.is_child(gone.pid, gone.start):  # it died while this process changed its release
-            ended = exits.of(gone.pid, -1, child=True)
-        else:
-            unburied = identity.unburied(gone.pid, gone.start)
-            ended = ended._replace(text=f"{ended.text}; {unburied}" if unburied else ended.text)
-        self._ledger.ended(ended, gone.pid, lastwords.whole(self.paths.bot_out))
-        uptime = 0.0 if since is None else clock.now() - since
-        self._ledger.feed(self._death(ended.code, ended.text, uptime, since is not None))
-
     # B4 to B6 --------------------------------------------------------------------------------------------------------
 
     def _spawn(self, operator: bool) -> None:
@@ -290,11 +273,7 @@ class Engine:
         try:
             pid = spawn.start(self.config, self.instance, self._claim.descriptor, out, self.notify)
         except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            text = f"could not be started: {error.strerror or error}{where}"
-            self._code = sources.signature(self.config) if self.memory.attempt else ""
-            self._ledger.ended(exits.Exit(None, None, text), None, None)
-            self._ledger.feed(self._death(None, text, 0.0, False, pid=None))
+            self._deaths.unborn(error)
             self._recorder.remove_stale_pid_file()
             self._claim.release()
             return
@@ -308,7 +287,7 @@ class Engine:
         self._ledger.known = found
         self.bot = watched.bot(found, os.pidfd_open(pid), True, False, out_path, printed)
         self.monitor.begin(pid)
-        self._code = ""
+        self._deaths.begin()
         self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
@@ -344,7 +323,7 @@ class Engine:
         if known and self._ledger.known:
             found = found._replace(own_session=found.own_session or self._ledger.known.own_session)
         if not known and self._ledger.known and not self._ledger.known.alive():
-            self._account_for_the_vanished()
+            self._deaths.vanished()
         uptime = clock.now() - found.start / clock.TICKS_PER_SECOND
         ours = not known and found.own_session and uptime < self.config.start_grace
         fresh = ours or (known and self.memory.phase is State.STARTING)
@@ -354,7 +333,7 @@ class Engine:
         output = watched.output_of(found.pid, [self.paths.bot_out, self.paths.spare_bot_out])
         self.bot = watched.bot(found, pidfd, child, not fresh, output)
         self.monitor.begin(found.pid)
-        self._code = ""
+        self._deaths.begin()
         self._recheck_at = None
         if ours:  # its guard died between the start and the writing down of it
             self._ledger.feed(model.Spawned(found.pid, operator=False))
@@ -386,19 +365,11 @@ class Engine:
 
     # Deaths and stops ------------------------------------------------------------------------------------------------
 
-    def _buried(self) -> None:
+    def _buried(self, bot: Bot) -> None:
         """The bot ended by itself."""
-        bot = self.bot
-        assert bot is not None
-        said, uptime, end = bot.said(), bot.uptime, bot.end()
-        self._ledger.ended(end, bot.identity.pid, said)
+        self._deaths.by_itself(bot)
         self._forget()
-        self._ledger.feed(self._death(end.code, end.text, uptime, bot.verified, pid=bot.identity.pid))
         self._converge()
-
-    def _death(self, status: int | None, text: str, uptime: float, verified: bool, pid: int | None = -1) -> model.Died:
-        number = (self._ledger.known.pid if self._ledger.known else None) if pid == -1 else pid
-        return model.Died(number, status, text, uptime, verified, self._code)
 
     def _stop_bot(self, evidence: str = "", yielding: bool = False) -> None:
         assert self.bot is not None
@@ -429,20 +400,11 @@ class Engine:
             self._orders.desk.close_all(self._view(), ExitCode.STUCK, text)
             return
         if self.bot:
-            self._gone(self.bot, stopping)
+            wanted = self._orders.wanted
+            asked = self._orders.desk.wants("stop", "restart") or not wanted
+            self._deaths.ended(self.bot, stopping, asked, wanted)
+            self._forget()
         self._converge()
-
-    def _gone(self, bot: Bot, stopping: Stopping) -> None:
-        """We have ended the bot."""
-        asked = self._orders.desk.wants("stop", "restart") or not self._orders.wanted
-        end, failure = stopping.end(asked)
-        uptime = bot.uptime
-        self._ledger.ended(end, bot.identity.pid, bot.said())
-        self._forget()
-        if failure is None:
-            self._ledger.feed(model.Stopped(restarting=self._orders.wanted))
-        else:
-            self._ledger.feed(self._death(None, failure, uptime, bot.verified, pid=bot.identity.pid))
 
     def _forget(self) -> None:
         if self.bot:
@@ -469,8 +431,8 @@ class Engine:
         """Answer, save, write and tell: everything that may fail or be slow comes after the deed."""
         self._orders.desk.settle(self._view())
         self._ledger.flush()
-        if self.bot and not self._code:  # what this life runs, before a deploy changes it
-            self._code = sources.signature(self.config)
+        if self.bot:
+            self._deaths.note()
 
     def _view(self) -> View:
         bot = self.bot

@@ -144,8 +144,6 @@ def _asked(before: Memory, event: Asked, now: float, after: Memory, actions: tup
 
 
 def _judged(before: Memory, event: Judged, now: float, after: Memory, actions: tuple[Action, ...]) -> str:
-    if not event.allowed:
-        return "hands are off it: nothing is done and nobody is told"
     if before.phase not in (State.RUNNING, State.SUSPECT, State.HUNG):
         return f"it is {before.phase.value}: only a bot that runs is judged"
     proofs = "; ".join(f"{sign.kind}: it {sign.text}" for sign in event.signs if sign.proof)

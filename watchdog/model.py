@@ -139,10 +139,9 @@ class Asked(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The bot was looked at. ``allowed`` is False while hands are off it: nothing is done and nobody is told."""
+    """The bot was looked at, and no hands are off it."""
 
     signs: tuple[Sign, ...]
-    allowed: bool = True
 
 
 class Tick(NamedTuple):

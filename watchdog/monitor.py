@@ -30,6 +30,8 @@ class Monitor:
         self._complained = False
         self._file = freshness.File(config.fresh_file or "")
         self._pid: int | None = None
+        self._recent: tuple[samples.Sample, ...] = ()
+        self.signs: tuple[Sign, ...] = ()
         self.due: float | None = None
         self._anew()
 
@@ -39,22 +41,26 @@ class Monitor:
         self._pid = pid
         self.due = clock.now() + self._limits.look_every
 
+    def renew(self) -> None:
+        """Nothing that was seen up to now counts any more."""
+        self._case = judgement.opened(clock.now())
+        self._triggered = False
+        self._recent = self.signs = ()
+
     def end(self) -> None:
         """Nobody is to be looked at."""
         self._anew()
         self._pid = self.due = None
 
     def _anew(self) -> None:
-        self._case = judgement.opened(clock.now())
+        self.renew()
         self._sample_at = clock.now() + self._limits.sample_every
-        self._beats, self._vows, self._triggered = vitals.Beats(), 0.0, False
+        self._beats, self._vows = vitals.Beats(), 0.0
         self._book = sockets.Book()
         self._look: vitals.Look | None = None
         self._since: vitals.Look | None = None
         self._received = 0
-        self._recent: tuple[samples.Sample, ...] = ()
         self._saying = ""
-        self.signs: tuple[Sign, ...] = ()
 
     def heard(self, line: str) -> None:
         """A line that the bot sent to its notify socket (sd_notify(3))."""

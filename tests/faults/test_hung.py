@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -108,6 +109,41 @@ def test_what_a_guard_that_is_killed_had_begun_with_a_hung_bot_the_next_one_ends
     assert world.until_running(other_than=pid) == world.bot
     assert len(world.events("hung")) == 1 and len(world.births()) == 2
     assert STOPPED in world.events("died")[0]["message"]
+
+
+@pytest.mark.fault("F50")
+@pytest.mark.fault("F75")
+@pytest.mark.promise(5)
+def test_what_was_held_during_maintenance_gets_its_full_time_after_it(world: World) -> None:
+    impatient(world)
+    pid = watched(world)
+    world.ok("maintenance", "on", "--reason", "a debugger is at it")
+    world.kill(pid, signal.SIGSTOP)
+    left_alone(world, pid, 2 * HANG_AFTER)
+    assert not world.events("suspect") and not signs(world)
+    world.ok("maintenance", "off")
+    world.until_event("suspect")
+    world.until_event("hung")
+    seconds = {event["kind"]: datetime.fromisoformat(event["time"]).timestamp() for event in world.events()}
+    assert seconds["hung"] - seconds["suspect"] > HANG_AFTER / 4, "its time began anew"
+    assert world.until_running(other_than=pid) == world.bot
+
+
+@pytest.mark.fault("F22")
+@pytest.mark.promise(2)
+def test_a_suspect_bot_that_dies_while_no_guard_lives_has_a_death_on_record(world: World) -> None:
+    impatient(world)
+    world.env["WATCHDOG_RESTART_ON"] = "none"
+    guard = world.guard()
+    pid = world.until_running()
+    world.kill(pid, signal.SIGSTOP)
+    until_suspect(world, "stopped", STOPPED)
+    oracle.until(lambda: '"suspect"' in (world.state_dir / "state.json").read_text(), "the doubt is on record")
+    world.ok("retire")
+    world.kill(pid)
+    world.guard()
+    assert world.until_running(other_than=pid) == world.bot
+    assert guard and world.events("died")[-1]["pid"] == pid
 
 
 def with_two_hangs(world: World) -> None:

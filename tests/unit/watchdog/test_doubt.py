@@ -15,9 +15,9 @@ DEAF = Sign("deaf", False, "has received nothing for 10 min (limit 10 min)", NOW
 RUNNING = Memory(phase=State.RUNNING, running_since=NOW - 5000)
 
 
-def look(memory: Memory, *signs: Sign, at: float = NOW, allowed: bool = True) -> model.Step:
+def look(memory: Memory, *signs: Sign, at: float = NOW) -> model.Step:
     """One look at the bot."""
-    return policy.step(memory, Judged(signs, allowed), at)
+    return policy.step(memory, Judged(signs), at)
 
 
 def alerts(actions: tuple[model.Action, ...]) -> list[str]:
@@ -95,12 +95,6 @@ def test_a_bot_that_recovers_by_itself_after_being_left_alone_is_told_of() -> No
 def test_a_bot_whose_start_does_not_count_yet_or_that_is_being_stopped_is_not_judged(phase: State) -> None:
     memory = Memory(phase=phase)
     assert look(memory, PROOF) == (memory, ())
-
-
-@pytest.mark.parametrize("signs", [(), (WEAK,), (PROOF,)])
-def test_while_hands_are_off_nothing_is_done_and_nobody_is_told(signs: tuple[Sign, ...]) -> None:
-    memory = RUNNING._replace(phase=State.SUSPECT)
-    assert look(memory, *signs, allowed=False) == (memory, ())
 
 
 def test_a_death_ends_all_doubt_and_the_operators_word_all_counts() -> None:

@@ -205,12 +205,6 @@ def test_doubts_beyond_their_budget_are_said_to_be_left_out(story: Told) -> None
     assert story.judged("deaf").endswith("; mail about it left out: 6 doubts told within six hours")
 
 
-def test_a_bot_that_hands_are_off_of_is_not_judged(story: Told) -> None:
-    story.run(60.0)
-    story.feed(model.Judged((), allowed=False))
-    assert story.last() == "hands are off it: nothing is done and nobody is told"
-
-
 @pytest.mark.parametrize(
     ("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"),
                          (21, "21st"), (101, "101st"), (111, "111th")],

@@ -64,7 +64,7 @@ BY_TYPE: dict[type, st.SearchStrategy[model.Event]] = {
     model.Unclear: st.builds(model.Unclear, TEXTS),
     model.Duplicate: st.builds(model.Duplicate, TEXTS),
     model.Asked: st.just(model.Asked()),
-    model.Judged: st.builds(model.Judged, SIGNS, st.booleans()),
+    model.Judged: st.builds(model.Judged, SIGNS),
     model.Tick: st.just(model.Tick()),
 }  # fmt: skip
 EVENTS = st.one_of(*BY_TYPE.values())
