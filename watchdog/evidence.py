@@ -61,8 +61,9 @@ class Case(NamedTuple):
     getting a core, or held by a debugger. ``pulse``: when a look last saw a new heartbeat, and the CPU ticks then.
     ``wired``: it had a TCP connection, or that could not be told; ``linked``: it kept one from look to look. ``filed``:
     when the file was last seen to change, ``changed``: that it did in this life. ``silent``: since when there were
-    keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to being data. ``doubt``: look
-    closely the next time. ``signs``: what the last look came to.
+    keep-alives at most, ``heard``: bytes since then, ``level``: how near they are to being data. ``wary``:
+    seconds without a heartbeat, of a pace that was learned, which prove nothing after what happened to an earlier life.
+    ``doubt``: look closely the next time. ``signs``: what the last look came to.
     """
 
     at: float
@@ -82,13 +83,14 @@ class Case(NamedTuple):
     silent: float = 0.0
     heard: int = 0
     level: float = 0.0
+    wary: float = 0.0
     doubt: bool = False
     signs: tuple[Sign, ...] = ()
 
 
-def opened(at: float) -> Case:
-    """A new life, or one that we come to."""
-    return Case(at, at)
+def opened(at: float, wary: float = 0.0) -> Case:
+    """A new life, or one that we come to. ``wary`` as in `Case`."""
+    return Case(at, at, wary=wary)
 
 
 def gather(case: Case, look: Look, limits: Limits, utc: float) -> Case:

@@ -61,6 +61,17 @@ def judge(case: Case, look: Look, limits: Limits, utc: float, vows: float | None
     return case._replace(doubt=doubt, signs=signs), signs
 
 
+def warier(wary: float, signs: tuple[Sign, ...], limits: Limits, vows: float | None) -> float:
+    """`Case.wary` for the lives after one with these signs: a habit that was broken once is less of a proof.
+
+    A bot whose heartbeats come more slowly after a while would otherwise be restarted for that again and again.
+    """
+    broken = [sign.measured for sign in signs if sign.kind == "heartbeat" and sign.proof]
+    if limits.heartbeat or vows or not broken:
+        return wary
+    return max(wary, min(2 * max(broken), PATIENCE * limits.hang_after))
+
+
 def _stopped(case: Case, look: Look, limits: Limits) -> Sign | None:
     limit = min(STOPPED, limits.hang_after)
     if not limit or case.halted is None or look.at - case.halted < limit / 2:
@@ -108,7 +119,7 @@ def _corroborated(case: Case, look: Look, limits: Limits, limit: float) -> bool:
     )
     at, ticks = case.pulse
     idle = (look.ticks - ticks) / TICKS_PER_SECOND < IDLE * (look.at - at)
-    patience = 2 * limit if idle else max(2 * limit, PATIENCE * limits.hang_after)
+    patience = max(2 * limit, case.wary, 0.0 if idle else PATIENCE * limits.hang_after)
     return silence > patience and (waiting or not case.wired) and case.calm >= CALM
 
 

@@ -28,6 +28,7 @@ class Monitor:
         self._config, self._limits, self._journal = config, config.limits, journal
         self._store = samples.Store(paths.samples)
         self._complained = False
+        self._wary = 0.0
         self._file = freshness.File(config.fresh_file or "")
         self._pid: int | None = None
         self._recent: tuple[samples.Sample, ...] = ()
@@ -43,7 +44,7 @@ class Monitor:
 
     def renew(self) -> None:
         """Nothing that was seen up to now counts any more."""
-        self._case = judgement.opened(clock.now())
+        self._case = judgement.opened(clock.now(), self._wary)
         self._triggered = False
         self._recent = self.signs = ()
 
@@ -98,7 +99,9 @@ class Monitor:
             return ()
         self._received += sockets.arrived(self._look.streams if self._look else None, look.streams)
         self._look, self._since = look, self._since or look
-        self._case, signs = judgement.judge(self._case, look, self._limits, clock.utc(), self._vows or None)
+        vows = self._vows or None
+        self._case, signs = judgement.judge(self._case, look, self._limits, clock.utc(), vows)
+        self._wary = judgement.warier(self._wary, signs, self._limits, vows)
         if now >= self._sample_at:
             self._sample_at = now + self._limits.sample_every
             self._sample(look)

@@ -25,7 +25,7 @@ def stream(key: int = FEED, received: int = 0, backlog: int = 0, closing: bool =
 class Watched:
     """One life of a bot. Attributes are what the next look sees; ``said`` has every set of signs so far."""
 
-    def __init__(self, vows: float | None = None, at: float = 5_000.0, **limits: Any) -> None:
+    def __init__(self, vows: float | None = None, at: float = 5_000.0, wary: float = 0.0, **limits: Any) -> None:
         self.limits = Limits(**limits)
         self.at, self.utc, self.vows = at, MONDAY, vows
         self.state, self.ticks, self.switches, self.working = "S", 0, 0, False
@@ -34,7 +34,7 @@ class Watched:
         self.beat_at: float | None = None
         self.file: tuple[int, ...] | None = None
         self.counted = True
-        self.case = judgement.opened(at)
+        self.case = judgement.opened(at, wary)
         self.said: list[tuple[Sign, ...]] = []
 
     def look(self) -> dict[str, Sign]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.watchdog.looks import FEED, MONDAY, POOL, Watched, stream
-from watchdog import quiet
+from watchdog import judgement, quiet
 from watchdog.freshness import UNKNOWN
+from watchdog.limits import Limits
+from watchdog.model import Sign
 
 ALL = ("stopped", "backlog", "heartbeat", "file", "deaf")
 
@@ -183,6 +185,32 @@ def test_silence_alone_speaks_only_against_a_bot_that_never_had_a_connection(wir
     bot.live(120, beating=True, data=0)
     bot.hang(600, data=0)
     assert bool(bot.first("heartbeat", True)) is hung
+
+
+@pytest.mark.fault("F54")
+def test_a_bot_that_beats_more_slowly_after_its_warm_up_is_restarted_for_that_twice_and_never_again() -> None:
+    wary, ended = 0.0, 0
+    for _ in range(6):
+        bot = Watched(wary=wary)
+        bot.live(120, beating=True, data=0)
+        for _ in range(4):
+            bot.hang(300, data=0)
+            if bot.first("heartbeat", True):
+                break
+            bot.beat()
+        proof = bot.first("heartbeat", True)
+        ended += proof is not None
+        wary = judgement.warier(wary, (proof,) if proof else (), bot.limits, None)
+    assert ended == 2
+
+
+def test_what_was_set_or_promised_is_no_habit_and_wears_off_for_nobody() -> None:
+    sign = Sign("heartbeat", True, "", 0.0, 100.0, 50.0)
+    assert judgement.warier(0.0, (sign,), Limits(), None) == 200.0
+    assert judgement.warier(0.0, (sign._replace(measured=5000.0),), Limits(), None) == 1800.0, "half an hour at most"
+    assert judgement.warier(7.0, (sign._replace(proof=False),), Limits(), None) == 7.0
+    assert judgement.warier(0.0, (sign,), Limits(heartbeat=50.0), None) == 0.0
+    assert judgement.warier(0.0, (sign,), Limits(), 50.0) == 0.0
 
 
 @pytest.mark.parametrize("seen_at_first", [True, False])
