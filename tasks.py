@@ -47,7 +47,7 @@ def test(_: Context, only: str = "", keyword: str = "", lab: bool = True) -> Non
         refused = _no_lab()
         if refused is None:
             # In the order of their names: xdist would begin with the most tests, and the longest are among the fewest.
-            parts.append(["tests/lab", *chosen, "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"])
+            parts.append(["tests/lab", *chosen, "--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"])
     with tempfile.TemporaryDirectory(prefix="tests-") as folder:
         reports = [Path(folder, f"{number}.xml") for number in range(len(parts))]
         codes = [_pytest(part, report) for part, report in zip(parts, reports, strict=True)]

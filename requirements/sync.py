@@ -74,7 +74,7 @@ def works(python: Path) -> bool:
 
 def install(total: int) -> None:
     """Install exactly what is pinned, wheels only, every file checked against its hash."""
-    command = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    command = [str(PYTHON), "-m", "pip", "install", "--no-input", "--no-compile", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--require-hashes", "--requirement", str(PINNED)]
     seen = 0
     output: list[str] = []
