@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,9 @@ from .text import clean
 
 _LOGINS_AT_ONCE = 8
 """On one sshd. With more than ten under way it turns connections away at random (MaxStartups 10:30:100)."""
+
+_TURNED_AWAY = (0.2, 0.5, 1.2)
+"""Seconds before the next try. An sshd at its limit hangs up without a word, and other people's logins count, too."""
 
 _NEARLY = 0.2  # seconds; Paramiko's own timers are not exact
 _KEEPALIVE = 10  # seconds; makes a dead peer of a silent log visible to TCP
@@ -52,6 +57,10 @@ class VerifiedConnection(Connection):
         return {"host": host_string, "user": None, "port": None}
 
 
+class _HungUp(Unreachable):
+    """The other end closed the connection before ssh began."""
+
+
 class Dialer:
     """Opens connections; shared by all worker threads."""
 
@@ -74,6 +83,13 @@ class Dialer:
         if not login.acquire(timeout=deadline.left()):
             raise _silent(options, deadline)
         try:
+            for pause in _TURNED_AWAY:
+                try:
+                    return self._connect(options, deadline, on_socket)
+                except _HungUp:
+                    if deadline.left() < pause:
+                        raise
+                time.sleep(pause * random.uniform(0.5, 1.0))
             return self._connect(options, deadline, on_socket)
         finally:
             login.release()
@@ -113,8 +129,10 @@ def _explained(problem: BaseException, options: SshOptions, deadline: Deadline, 
     if isinstance(problem, TimeoutError) or deadline.left() < _NEARLY or "No existing session" in text:
         return _silent(options, deadline)
     if "banner" in text.lower() or isinstance(problem, (EOFError, ConnectionResetError)):
-        return Unreachable(
-            f"{where} hangs up before ssh begins ({text}): is that an sshd?", short="hangs up before ssh begins"
+        return _HungUp(
+            f"{where} hangs up before ssh begins ({text}): is that an sshd?"
+            " If so, too many logins are under way there (MaxStartups), or it refuses this address for a while",
+            short="hangs up before ssh begins",
         )
     if isinstance(problem, IncompatiblePeer):
         return Unreachable(f"{where} offers only old algorithms ({text}): update its sshd", short="no common algorithm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -92,12 +93,29 @@ def test_something_that_is_no_sshd_is_a_row(checkout: Checkout, sshd: Sshd, bot:
     with socket.create_server(("127.0.0.1", 0)) as server:
         checkout.write_inventory({"bot": checkout.host(sshd, bot.variables, {"ansible_port": server.getsockname()[1]})})
         process = subprocess.Popen(checkout.argv("status"), cwd=ROOT, env=checkout.environment, stderr=subprocess.PIPE)
-        connection, _ = server.accept()
-        connection.recv(100)
-        connection.close()
+        for _ in range(4):
+            connection, _ = server.accept()
+            connection.recv(100)
+            connection.close()
         _, err = process.communicate(timeout=30)
     assert process.returncode == 4, err
     assert b"is that an sshd?" in err
+
+
+def test_an_sshd_at_its_limit_of_unfinished_logins_is_asked_again(
+    checkout: Checkout, make_sshd: MakeSshd, make_door: MakeDoor
+) -> None:
+    server = make_sshd(max_startups="3:100:3")
+    checkout.trust(server.known_hosts_line())
+    checkout.write_inventory({"bot": checkout.host(server, make_door("bot").variables)})
+    with contextlib.ExitStack() as others:
+        for _ in range(3):
+            login = others.enter_context(socket.create_connection((server.address, server.port)))
+            assert login.recv(4) == b"SSH-"
+        process = subprocess.Popen(checkout.argv("status"), cwd=ROOT, env=checkout.environment, stderr=subprocess.PIPE)
+        until(lambda: "past MaxStartups" in server.log())
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
 
 
 @pytest.mark.serial
