@@ -118,6 +118,9 @@ class Claim:
         if patient and now - self._contended_since < CONTENTION:
             return Finding("wait")
         self._contended_since = None
+        orphans = identity.orphan_text(identity.orphaned(pids, known), known)
+        if orphans:
+            return Finding("unclear", orphans)
         named = ", ".join(f"PID {pid} ({' '.join(procfs.cmdline(pid))[:60]})" for pid in pids)
         who = named or "a process nobody can see"
         return Finding("unclear", f"{who} holds {self._instance.bot_lock} and is not known to be the bot")

@@ -32,6 +32,9 @@ ERRORS = 8
 ERROR_WINDOW = 120.0
 """So many errors of our own within so many seconds make the guard give way to its heir."""
 
+NOTIFY_PAUSE = 0.05
+"""Seconds for which nothing more is heard on a crowded notify socket: whoever floods it waits, and we sleep."""
+
 OUTBOX_PAUSE = 60.0
 """Seconds between two tries to deliver what waits in the outbox."""
 
@@ -59,7 +62,7 @@ class Guard:
         self._leaving: str | None = None
         self._keep_heir = False
         self._renew_heir = before is not None
-        self._beat_at = self._heir_at = self._outbox_at = 0.0
+        self._beat_at = self._heir_at = self._outbox_at = self._notify_at = 0.0
         self._beat_failed = False
         self._errors: list[float] = []
         self._beat()
@@ -133,12 +136,15 @@ class Guard:
         """Sleep until something happens; hear requests and the bot's messages."""
         poll = select.poll()
         server = self.server.descriptors() if self.server else []
-        notify = [self.notify.socket.fileno()] if self.notify else []
+        crowded = self.notify is not None and clock.now() < self._notify_at
+        notify = [self.notify.socket.fileno()] if self.notify and not crowded else []
         heir = [self.heir.pidfd] if self.heir.pidfd is not None else []
         upgrade = self._upgrade.descriptors() if self._upgrade else []
         for descriptor in [signals, *server, *notify, *heir, *upgrade, *self.engine.descriptors()]:
             poll.register(descriptor, select.POLLIN)
         until = min(self.engine.deadline(), self._beat_at, self._heir_at, self._outbox_at)
+        if crowded:
+            until = min(until, self._notify_at)
         if self._upgrade:
             until = min(until, self._upgrade.deadline)
         ready = [descriptor for descriptor, _ in poll.poll(max(0.0, until - clock.now()) * 1000 + 1)]
@@ -226,6 +232,7 @@ class Guard:
                 self.engine.verified("said READY=1")
                 self.engine.advance()
         if listener.crowded:
+            self._notify_at = clock.now() + NOTIFY_PAUSE
             self.engine.monitor.missed()
 
     def _request(self, request: dict[str, Any], reply: control.Reply) -> None:

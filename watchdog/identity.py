@@ -80,9 +80,11 @@ def look(config: Config, instance: Instance, known: Identity | None) -> Sighting
             unknown = verdict
     heads = _heads(matched, known)
     leftovers = [one for one in heads if _left_by(one, known)]
-    heads = sorted((one for one in heads if one not in leftovers), key=lambda one: one.start)
+    orphans = orphaned([one.pid for one in heads], known)
+    rest = (one for one in heads if one not in leftovers and one.pid not in orphans)
+    heads = sorted(rest, key=lambda one: one.start)
     if not heads and not unknown:
-        unknown = _veto(config, known)
+        unknown = orphan_text(orphans, known) or _veto(config, known)
     bot = next((one for one in heads if known and one[:3] == known[:3]), heads[0] if heads else None)
     return Sighting(bot, tuple(one for one in heads if one is not bot), tuple(leftovers), unknown)
 
@@ -97,7 +99,8 @@ def among(pids: list[int], config: Config, instance: Instance, known: Identity |
     if not matched and named in pids and named != os.getpid():
         matched = [named]
     found = [one for one in (identify(pid, _ours(pid, instance)) for pid in matched) if one]
-    return next((one for one in _heads(found, known) if not _left_by(one, known)), None)
+    orphans = orphaned(matched, known)
+    return next((one for one in _heads(found, known) if not _left_by(one, known) and one.pid not in orphans), None)
 
 
 def are_leftovers(pids: list[int], known: Identity | None) -> bool:
@@ -109,6 +112,28 @@ def are_leftovers(pids: list[int], known: Identity | None) -> bool:
         return False
     sessions = {found.session for found in map(procfs.stat, pids) if found}
     return sessions == {known.pid}
+
+
+def orphaned(pids: list[int], known: Identity | None) -> list[int]:
+    """Those of these processes that the recorded, now dead bot has left behind, where somebody else had started it.
+
+    They are told by the process group that it led: its number is given to nobody while a member lives (setpgid(2)).
+    """
+    if known is None or known.own_session or known.boot != clock.boot_id() or known.alive():
+        return []
+    found = ((pid, procfs.stat(pid)) for pid in pids if pid != known.pid)
+    return [pid for pid, one in found if one and one.group == known.pid and one.start >= known.start]
+
+
+def orphan_text(orphans: list[int], known: Identity | None) -> str | None:
+    """What is to be said about them: we did not make their session, so it is not for us to end them."""
+    if not orphans or known is None:
+        return None
+    numbers = " ".join(map(str, orphans))
+    return (
+        f"the bot that somebody started (PID {known.pid}) is dead, and children of it live on: PIDs {numbers};"
+        f" end them (kill {numbers}), and it is started again"
+    )
 
 
 def read_pid_file(path: str) -> int | None:

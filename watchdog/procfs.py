@@ -21,6 +21,7 @@ class Stat(NamedTuple):
 
     state: str
     parent: int
+    group: int
     session: int
     start: int
     ticks: int
@@ -44,7 +45,7 @@ def stat(pid: int) -> Stat | None:
         return None
     state = fields[0].decode("ascii", "replace")
     ticks = int(fields[11]) + int(fields[12])
-    return Stat(state, int(fields[1]), int(fields[3]), int(fields[19]), ticks, int(fields[17]))
+    return Stat(state, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), ticks, int(fields[17]))
 
 
 def alive(pid: int, start: int) -> bool:

@@ -120,9 +120,10 @@ def _explained(entry: Document) -> Document:
     actions = words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
     one |= {"event": None, "fields": None, "why": None, "actions": actions, "replayed": "unknown", "would": None}
     one["version"] = known["version"] if isinstance(known.get("version"), str) else None
-    if isinstance(known.get("event"), str) and isinstance(known.get("fields"), dict):
-        one |= {"event": known["event"], "fields": known["fields"]}
     try:
+        _plausible(known)
+        if isinstance(known.get("event"), str) and isinstance(known.get("fields"), dict):
+            one |= {"event": known["event"], "fields": known["fields"]}
         before, event, at = _taken(known)
         after, done = policy.step(before, event, at)
         one["why"] = explain.why(before, event, at, after, done)
@@ -138,7 +139,6 @@ def _explained(entry: Document) -> Document:
 def _taken(known: Document) -> tuple[model.Memory, model.Event, float]:
     """What the policy was given. Raises ValueError, KeyError or TypeError for what this version cannot have decided."""
     kind, fields, memory, at = _KINDS[known["event"]], known["fields"], known["memory"], known["at"]
-    _plausible([fields, memory, at])
     if type(at) not in (int, float) or set(fields) - set(kind._fields) or set(memory) - set(model.Memory._fields):
         raise ValueError("not of this version")
     values = {name: _value(_type(kind, name), value) for name, value in fields.items()}

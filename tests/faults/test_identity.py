@@ -213,6 +213,28 @@ def test_a_new_copy_of_the_bot_with_the_recorded_pid_is_not_the_recorded_bot(wor
     assert world.bots() == [pid] and len(world.births()) == 2
 
 
+@pytest.mark.fault("F25")
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("locked", [False, True], ids=["without the lock", "with the bot's lock"])
+def test_a_worker_of_a_dead_bot_that_a_person_had_started_is_named_and_nothing_starts_beside_it(
+    world: World, sink: MailSink, locked: bool
+) -> None:
+    world.behave({"child": "fork", "pid_file": locked}, {})
+    pid = world.by_hand(process_group=0)  # as an interactive shell does it
+    world.guard()
+    assert world.until_running() == pid
+    (worker,) = (int(line) for line in world.lines("children"))
+    world.kill(pid)
+    mail = sink.wait_for(lambda mail: "error" in mail.subject)
+    assert f"end them (kill {worker})" in mail.text and "Nothing was started" in mail.text
+    done = world.verb("restart", "--json")
+    assert done.code == 4 and str(worker) in done.json["message"], done
+    assert oracle.alive(worker) and len(world.births()) == 1
+    world.kill(worker)
+    assert world.ok("check", "--json").json["action"] == "started"
+    assert len(world.births()) == 2
+
+
 @pytest.mark.fault("F11")
 def test_a_zombie_is_not_a_running_bot_and_who_does_not_bury_it_is_named(world: World) -> None:
     text = f"if not os.fork(): os.execl({world.python!r}, 'python', {str(world.script)!r})"

@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +236,25 @@ def test_a_check_beside_a_guard_asks_it_and_respects_its_backoff(world: World) -
     assert len(world.births()) == 4, "it did not start the bot before its time"
     assert world.ok("start", "--json").json["pid"] == world.bot, "the operator's start does not wait"
     assert world.ok("check", "--json").json["action"] == "none"
+
+
+def test_a_flood_at_the_notify_socket_is_heard_in_portions_and_does_not_delay_a_restart(world: World) -> None:
+    flood = (
+        "import socket, sys, time\n"
+        "client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "client.connect(sys.argv[1])\n"
+        "end, sent = time.monotonic() + 2, 0\n"
+        "while time.monotonic() < end:\n"
+        "    sent += 1\n"
+        "    client.send(b'WATCHDOG=1')\n"
+        "print(sent)\n"
+    )
+    world.guard()
+    pid = world.until_running()
+    sender = world.spawn([world.python, "-c", flood, str(world.instance / "notify.sock")])
+    oracle.until(lambda: (found := oracle.stat(sender.pid)) and found.state == "S", "it has to wait")
+    world.kill(pid)
+    assert world.until_running(other_than=pid)
+    sent = int(sender.communicate(timeout=30)[0])
+    waiting = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()) + 1
+    assert sent < 60 * (100 + waiting), "at most 100 are taken at a time, twenty times a second"

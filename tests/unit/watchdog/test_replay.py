@@ -172,9 +172,9 @@ def test_without_a_file_nothing_is_on_record(tmp_path: Path) -> None:
     [
         document(event="Eclipsed"), document(fields={"pid": 7}), document(fields={**DIED._asdict(), "moon": 1}),
         document(fields={**DIED._asdict(), "uptime": "long"}), document(fields={**DIED._asdict(), "uptime": 1e300}),
-        document(memory={"attempt": -99}), document(memory={"mood": "bad"}), document(memory={"phase": "happy"}),
-        document(memory={"failures": 7}), document(at="now"), document(at=None), document(at=True), document(memory=[]),
-        document(event=["Died"]), document(at=float("nan")), document(fields=None), {"same": False}, {},
+        document(fields={**DIED._asdict(), "uptime": float("nan")}), document(memory={"attempt": -99}),
+        document(memory={"mood": "bad"}), document(memory={"phase": "happy"}), document(memory={"failures": 7}), document(at="now"),
+        document(at=None), document(at=True), document(memory=[]), document(event=["Died"]), document(at=float("nan")), document(fields=None), {"same": False}, {},
         document(event="Judged", fields={"signs": [["deaf", True]]}),
         document(event="Judged", fields={"signs": [["deaf", True, 7, 1.0, 1.0, 1.0]]}),
         document(event="Judged", fields={"signs": 7}),
@@ -185,6 +185,7 @@ def test_a_decision_that_this_version_cannot_have_taken_is_a_plain_line(tmp_path
     (found,) = read(tmp_path, line("bot died", kept))
     assert (found["message"], found["why"], found["replayed"], found["would"]) == ("bot died", None, "unknown", None)
     assert replay.sentences(found, verbose=True)[0].endswith("  bot died")
+    json.dumps(found, allow_nan=False)
 
 
 def test_hostile_text_cannot_steer_a_terminal(tmp_path: Path) -> None:
