@@ -43,10 +43,15 @@ def since_boot(moment: float) -> float:
 def boot_id() -> str:
     """The kernel's identifier of this boot, empty when it cannot be read (random(4))."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        descriptor = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, 64).decode("ascii").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def human(seconds: float) -> str:

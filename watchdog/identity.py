@@ -188,7 +188,7 @@ def _verdict(
     words = procfs.words(command)
     if owner != os.geteuid():
         return _stranger(pid, owner, words, config) if suspicious else None
-    marked = (holder or _retitled(words)) and _ours(pid, instance)
+    marked = (holder or (_retitled(words) and _python(procfs.executable(pid)))) and _ours(pid, instance)
     if not suspicious and not (known and pid == known.pid) and not marked:
         return None
     judged = _judge(pid, words, config, known, marked)

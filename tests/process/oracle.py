@@ -170,6 +170,7 @@ class Sampler(threading.Thread):
         for gone in self._age.keys() - set(now):
             del self._age[gone]
         heads = [pid for pid in matched if self._is_head(pid, matched)]
+        heads = [pid for pid in heads if alive(pid)]  # a child is a head from the moment its parent dies, not before
         self._seen.update(heads)
         return heads
 
