@@ -172,7 +172,7 @@ class Engine:
         if self._orders.hands_off():  # somebody may be holding it: what happens meanwhile speaks against nobody
             self.monitor.renew()
             return
-        if not signs and self.memory.phase is State.RUNNING:
+        if not signs and (self.memory.phase is State.RUNNING or not self.monitor.acquits(self.memory.doubts)):
             return
         for action in self._ledger.feed(model.Judged(signs)):
             if isinstance(action, model.Kill):

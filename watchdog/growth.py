@@ -12,6 +12,9 @@ from .model import Sign
 from .samples import Sample
 from .units import size
 
+KINDS = ("memory", "cpu", "descriptors")
+"""The kinds of sign that samples give."""
+
 ENOUGH = 1000
 WEEK = 7 * 86_400
 """A silence is suggested by so many samples at least, which is most of a day, and by those of so many seconds."""

@@ -61,6 +61,19 @@ def judge(case: Case, look: Look, limits: Limits, utc: float, vows: float | None
     return case._replace(doubt=doubt, signs=signs), signs
 
 
+def acquits(case: Case, look: Look, kinds: tuple[str, ...], limits: Limits) -> bool:
+    """Whether a bot without signs was watched for so long that it would have shown these again, if it had them.
+
+    After maintenance, a suspended host or another guard there is no sign of anything at first.
+    """
+    hang = limits.hang_after / 2  # after which there is a doubt
+    spans = {"stopped": hang, "backlog": hang, "heartbeat": limits.heartbeat or limits.hang_after}
+    spans |= {"file": limits.fresh_after, "deaf": limits.deaf_after}
+    if "heartbeat" in kinds and not look.beats:  # of one that is not known to beat none is missed
+        return False
+    return look.at - case.fresh >= max((spans.get(kind, 0.0) for kind in kinds), default=0.0)
+
+
 def warier(wary: float, signs: tuple[Sign, ...], limits: Limits, vows: float | None) -> float:
     """`Case.wary` for the lives after one with these signs: a habit that was broken once is less of a proof.
 

@@ -112,6 +112,13 @@ class Monitor:
         self.due = min(self.due, self._sample_at)
         return self.signs
 
+    def acquits(self, kinds: tuple[str, ...]) -> bool:
+        """Whether a bot without signs was watched for so long that it has none of these illnesses any more."""
+        look = self._look
+        if look is None or (any(kind in growth.KINDS for kind in kinds) and len(self._recent) < self._limits.of[1]):
+            return False
+        return judgement.acquits(self._case, look, kinds, self._limits)
+
     def report(self) -> dict[str, Any]:
         """What `status` shows of all that; empty while there is nothing to tell."""
         look = self._look

@@ -72,9 +72,10 @@ def _adopted(memory: Memory, event: Adopted, now: float) -> Step:
     if event.known and memory.phase is State.STUCK:  # SIGKILL is on its way to it: that is not running
         return memory, ()
     since = now - event.uptime
+    doubted = event.known and memory.phase is State.SUSPECT  # another guard comes to it: that is no proof of health
     changed = memory._replace(
-        phase=State.RUNNING, running_since=since, down_since=None, next_start=None, pause="", hold_code=None,
-        told=memory.told if event.known else "", **SURE,
+        phase=State.SUSPECT if doubted else State.RUNNING, running_since=since, down_since=None, next_start=None,
+        pause="", hold_code=None, told=memory.told if event.known else "", **({} if doubted else SURE),
     )  # fmt: skip
     changed, actions = _settle(changed, now)
     if event.known:

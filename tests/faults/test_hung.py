@@ -75,6 +75,30 @@ def test_where_nothing_may_be_restarted_a_stopped_bot_is_told_of_once_and_once_m
 
 
 @pytest.mark.fault("F50")
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("how", ["another guard", "maintenance"])
+def test_a_suspect_bot_is_not_called_well_because_all_looks_begin_anew(world: World, sink: MailSink, how: str) -> None:
+    impatient(world)
+    world.env["WATCHDOG_RESTART_ON"] = "none"
+    pid = watched(world)
+    world.kill(pid, signal.SIGSTOP)
+    until_suspect(world, "stopped", STOPPED)
+    if how == "maintenance":
+        world.ok("maintenance", "on", "--reason", "a look at it")
+        oracle.until(lambda: not signs(world), "nothing counts", every=0.05)
+        world.ok("maintenance", "off")
+    else:
+        world.kill(guard := world.guards[0])
+        world.until_guarded(other_than=guard)
+    oracle.until(lambda: "stopped" in signs(world), "it is found ill again", every=0.05)
+    assert len(world.events("suspect")) == 1 and not world.events("cleared") and world.status()["state"] == "suspect"
+    world.kill(pid, signal.SIGCONT)
+    sink.wait_for(lambda mail: "well again" in mail.text)
+    assert sum(STOPPED in mail.text and "well again" not in mail.text for mail in sink.mails) == 1
+    assert world.bots() == [pid]
+
+
+@pytest.mark.fault("F50")
 @pytest.mark.promise(2)
 def test_a_bot_that_hangs_again_and_again_is_restarted_three_times_an_hour_and_then_only_told_of(
     world: World, sink: MailSink

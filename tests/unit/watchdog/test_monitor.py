@@ -74,6 +74,33 @@ def state_of(pid: int) -> str:
     return found.state if found else ""
 
 
+# When it may be called well -------------------------------------------------------------------------------------------
+
+
+def test_it_is_well_again_once_it_was_watched_for_as_long_as_the_illness_takes_to_show(watch: Watch) -> None:
+    bot = watch(hang_after=120.0, deaf_after=600.0, fresh_after=300.0, heartbeat=60.0)
+    for kind, seconds in (("stopped", 60), ("backlog", 60), ("file", 300), ("deaf", 600)):
+        bot.monitor.renew()
+        bot.lasts(seconds - 20)
+        assert not bot.monitor.acquits((kind,)), kind
+        bot.lasts(40)
+        assert bot.monitor.acquits((kind,)) and bot.monitor.acquits(()), kind
+    assert not bot.monitor.acquits(("stopped", "heartbeat")), "it has not beaten: nothing is known of that"
+    bot.hears("WATCHDOG=1")
+    bot.lasts(15)
+    assert bot.monitor.acquits(("stopped", "heartbeat"))
+
+
+def test_too_much_of_something_is_over_after_as_many_samples_as_showed_it(watch: Watch) -> None:
+    bot = watch(of=(2, 3), sample_every=60.0)
+    bot.lasts(170)
+    assert not bot.monitor.acquits(("memory",))
+    bot.lasts(30)
+    assert bot.monitor.acquits(("memory",))
+    bot.monitor.begin(bot.monitor._pid or 0)
+    assert not bot.monitor.acquits(())
+
+
 # What the bot says of itself -----------------------------------------------------------------------------------------
 
 
