@@ -52,6 +52,7 @@ class Bot:
         self.hung_after: list[float] = []
         self.told_after: list[float] = []
         self.doubted = False
+        self.wary = 0.0
 
     def begin(self) -> None:
         """A new life: started, and verified three seconds later."""
@@ -66,7 +67,7 @@ class Bot:
         assert self.story.vacant()
         self.born = self.story.now
         self.story.run(3.0)
-        self.case = judgement.opened(self.story.now)
+        self.case = judgement.opened(self.story.now, self.wary)
         self.next_look = self.story.now + self.limits.look_every
         self.connects()
 
@@ -175,7 +176,9 @@ class Bot:
             self.file,
         )  # fmt: skip
         self.case, signs = judgement.judge(self.case, look, self.limits, self.now + self.utc, self.vows)
-        actions = self.story.feed(model.Judged(signs))
+        self.wary = judgement.warier(self.wary, signs, self.limits, self.vows)
+        told = signs or judgement.acquits(self.case, look, self.story.memory.doubts, self.limits)
+        actions = self.story.feed(model.Judged(signs)) if told else ()
         self.next_look = self.now + self.limits.look_every * self.rng.uniform(1.0, self.late)
         if signs and self.ill_at is None:
             self.doubted = True
