@@ -38,7 +38,8 @@ def alive(pid: int) -> bool:
 def read(pid: int, name: str) -> bytes:
     """A file of /proc/PID, empty when it cannot be read."""
     try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read()
     except OSError:
         return b""
 
@@ -65,7 +66,9 @@ def runs(pid: int, script: Path) -> bool:
     except OSError:
         return False
     named = _program([os.fsdecode(part) for part in text.split(b"\0")[:-1]])
-    return program.startswith("python") and named is not None and Path(folder, named).resolve() == script
+    if named is None or not program.startswith("python"):
+        return False
+    return os.path.realpath(os.path.join(folder, named)) == os.fspath(script)
 
 
 def _program(words: list[str]) -> str | None:
