@@ -95,28 +95,41 @@ def strike(ground: Ground, way: Way, harm: Harm, lethal: bool = True) -> Verdict
 def set_out(ground: Ground, way: Way, harm: Harm) -> tuple[int, int | None]:
     """The process that takes the path, and the bot that was there before."""
     ground.clear()
+    if way.bot_first or way.on_death:
+        ground.eager.touch()  # the grace of the bot that was there before is no part of the path
     old = None
     if way.bot_first:
-        code = ground.verb("check")
-        found = ground.bots()
-        if code or len(found) != 1:
-            raise NotReachedError(f"no bot to begin with: exit code {code}, bots {found}")
-        old = found[0]
+        old = _bot_alone(ground)
     victim = ground.fork(*way.words, begin=lambda: harm.begin(ground.notes, not way.on_death))
     if way.on_death:
-        ground.until(ground.running, "a guard on watch")
-        ground.until(lambda: ground.holders("heir.lock"), "an heir")
-        old = ground.running()
+        old = _on_watch(ground)
         for heir in ground.holders("heir.lock"):  # the next one comes after seconds: until then nobody takes over
             if heir != victim:
                 os.kill(heir, signal.SIGKILL)
-                ground.until(lambda: oracle.stat(heir) is None, "the guard has reaped its heir")  # noqa: B023
+                ground.until(lambda: oracle.stat(heir) is None, "the guard has reaped its heir", every=0.001)  # noqa: B023
         harm.attach(ground, victim, not way.on_death)
-        assert old is not None
         os.kill(old, signal.SIGKILL)
     else:
         harm.attach(ground, victim, not way.on_death)
     return victim, old
+
+
+def _bot_alone(ground: Ground) -> int:
+    """A bot whose guard has left it in order."""
+    guard = ground.fork(*WAYS["start"].words)
+    bot = _on_watch(ground)
+    if ground.answer("retire") is None or ground.end_of(guard) or ground.bots() != [bot]:
+        raise NotReachedError(f"the guard has not left its bot in order: bots {ground.bots()}")
+    return bot
+
+
+def _on_watch(ground: Ground) -> int:
+    """The first bot of a guard that has just been started, and that now has an heir."""
+    ground.until(ground.running, "a guard on watch", every=0.002)
+    ground.until(lambda: ground.holders("heir.lock"), "an heir")
+    bot = ground.running()
+    assert bot is not None
+    return bot
 
 
 def _blow(ground: Ground, way: Way, harm: Harm, victim: int, old: int | None, lethal: bool) -> bool:

@@ -23,6 +23,9 @@ import watchdog
 #: Room in the worker's argument vector for the longest one of the agent's.
 PADDING = "." * 120
 
+DEATHS = {signal.SIGCHLD}
+"""What a worker keeps blocked, so that it can wait for it."""
+
 SUBREAPER, PTRACER, ANYBODY = 36, 0x59616D61, -1  # prctl(2)
 
 
@@ -37,14 +40,16 @@ def load() -> None:
     gc.freeze()
 
 
-def fork(words: list[str], environment: dict[str, str], console: Path, begin: Callable[[], None] | None = None) -> int:
-    """Start a verb; its PID. ``begin`` is called in it first. Its heir starts as the bot does, by a bare Python."""
+def fork(
+    words: list[str], python: str, environment: dict[str, str], console: Path, begin: Callable[[], None] | None = None
+) -> int:
+    """Start a verb; its PID. ``begin`` is called in it first. Its heir is run by ``python``."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        _become(words, environment, console)
+        _become(words, python, environment, console)
         if begin:
             begin()
         from watchdog.__main__ import main
@@ -62,7 +67,8 @@ def fork(words: list[str], environment: dict[str, str], console: Path, begin: Ca
         os._exit(code)
 
 
-def _become(words: list[str], environment: dict[str, str], console: Path) -> None:
+def _become(words: list[str], python: str, environment: dict[str, str], console: Path) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DEATHS)
     os.setsid()
     os.chdir("/")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
@@ -75,7 +81,7 @@ def _become(words: list[str], environment: dict[str, str], console: Path) -> Non
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(environment)
-    sys.executable = environment["WATCHDOG_APP_PYTHON"]
+    sys.executable = python
     sys.argv = ["watchdog", *words]
     _title([sys.executable, "-m", "watchdog", *words])
 
