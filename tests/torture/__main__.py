@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--point", type=int, metavar="N", help="this point of the one row alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to stress (60)")
-    parser.add_argument("--workers", type=int, help="processes at once (as CPUs; twice that where points wait)")
+    parser.add_argument("--workers", type=int, help="processes at once (1, 2 or 6 for each CPU, as points wait)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--write", action="store_true", help="put these rows into docs/torture.md")
     words = parser.parse_args()

@@ -112,7 +112,7 @@ class Strace:
             ground.until(lambda: (found := oracle.stat(victim)) and found.state == "T", "the victim stops itself")
         argv = [*self._argv, "-o", str(ground.notes), "-p", str(victim)]
         tracer = os.posix_spawn(argv[0], argv, os.environ)
-        ground.until(lambda: ground.ended(tracer) or _traced(victim), "strace attaches", 60.0)
+        ground.until(lambda: ground.ended(tracer) or _traced(victim), "strace attaches", 60.0, 0.001)
         if ground.ended(tracer) and oracle.alive(victim):
             raise NotReachedError(f"strace could not attach to PID {victim}")
         with contextlib.suppress(ProcessLookupError):

@@ -25,8 +25,11 @@ POINT_ROWS = (
     "calls: start", "calls: restart", "failing: start", "failing: restart", "spawn window", "heir", "stress",
 )  # fmt: skip
 
-#: Rows that measure or load the machine. A point of the others waits half of its time, for a bot's grace above all.
+#: Rows that measure or load the machine: they have one worker for each CPU.
 BUSY_ROWS = ("spawn window", "heir", "stress")
+
+#: Rows whose points wait most of their time, for the agent to try again what has failed.
+PATIENT_ROWS = ("failing: start", "failing: restart")
 
 #: Seconds for the explorer of orders, which is a test of its own: `python -m tests.torture.interleave` takes more.
 ORDERS = 20.0
@@ -77,7 +80,7 @@ def names() -> list[str]:
 
 def at_once(name: str) -> int:
     """How many workers a row keeps a machine of its own busy with."""
-    return (os.cpu_count() or 2) * (1 if name in BUSY_ROWS else 2)
+    return (os.cpu_count() or 2) * (1 if name in BUSY_ROWS else 6 if name in PATIENT_ROWS else 2)
 
 
 def _hurt(
