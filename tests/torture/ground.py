@@ -34,14 +34,17 @@ class NotReachedError(Exception):
 
 
 class Ground:
-    """One project folder, used for one point after the other; `clear` makes it new."""
+    """One project folder, used for one point after the other; `clear` makes it new.
 
-    def __init__(self, folder: Path) -> None:
+    ``programs`` is where a program may lie that is to be executed.
+    """
+
+    def __init__(self, folder: Path, programs: Path) -> None:
         self.project = folder / "dcaTrader"
         self.script = self.project / "src" / "main_app.py"
         self.script.parent.mkdir(parents=True)
         shutil.copyfile(Path(__file__).with_name("bot.pl"), self.script)
-        interpreter = _interpreter(folder / "bot")
+        interpreter = _interpreter(programs)
         self.instance = Path(instance_dir(str(self.script)))
         self._name = os.fsencode(self.script)
         self.pid_file = self.project / "main_app.pid"
@@ -220,7 +223,6 @@ def _interpreter(folder: Path) -> Path:
     perl = shutil.which("perl")
     if perl is None:
         raise FileNotFoundError("perl is needed (Debian: perl-base)")
-    folder.mkdir()
     return Path(shutil.copy(perl, folder / "python3"))
 
 

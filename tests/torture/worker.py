@@ -30,10 +30,14 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     warm.load()
-    with tempfile.TemporaryDirectory(prefix="torture-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="torture-", dir=memory) as folder,
+        tempfile.TemporaryDirectory(prefix="torture-") as programs,  # in memory nothing may be executable
+    ):
         if os.getpid() == 1:
             _own_home(Path(folder, "instances"))
-        ground = Ground(Path(folder))
+        ground = Ground(Path(folder), Path(programs))
         try:
             for line in requests:
                 job: dict[str, Any] = json.loads(line)
