@@ -33,6 +33,7 @@ def main() -> int:
         try:
             make_venv()
             install(wanted.count("=="))
+            compile_once()
         except subprocess.CalledProcessError as error:
             tail = "\n".join((error.output or "").strip().splitlines()[-15:])
             print(
@@ -92,6 +93,18 @@ def install(total: int) -> None:
     progress("")
     if pip.returncode:
         raise subprocess.CalledProcessError(pip.returncode, command, "\n".join(output))
+
+
+def compile_once() -> None:
+    """Compile what was installed where Python is told to keep no bytecode (PYTHONDONTWRITEBYTECODE, as in containers).
+
+    Else every start of `ansible-playbook`, and each of its tasks, would compile hundreds of modules again. Elsewhere
+    they are compiled as they are used.
+    """
+    if sys.dont_write_bytecode:
+        progress("compiling")
+        subprocess.run([str(PYTHON), "-m", "compileall", "-qq", "-j", "0", str(VENV / "lib")], check=False)
+        progress("")
 
 
 def run(command: list[str]) -> None:
