@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import compileall
 import gzip
 import hashlib
@@ -14,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 from .layout import Layout
 from .system import Account, account, run_as
@@ -35,19 +36,19 @@ def main(arguments: dict[str, Any]) -> dict[str, Any]:
     user = account(arguments["user"])
     if user is None:
         return {"problem": f"this host has no user {arguments['user']}"}
+    missing = not os.path.isfile(os.path.join(folder, "RELEASE"))
     try:
-        if arguments["archive"] and not os.path.isfile(os.path.join(folder, "RELEASE")):
-            unpack(arguments["archive"], release, layout.releases)
-        try_settings(folder, arguments["settings"], layout, user)
+        if not missing:
+            try_settings(folder, arguments["settings"], layout, user)
+        elif not arguments["check"]:
+            unpack(io.BytesIO(base64.b64decode(arguments["archive"])), release, layout.releases)
+            try_settings(folder, arguments["settings"], layout, user)
     except StageError as error:
-        return {"problem": str(error)}
-    finally:
-        if arguments["archive"] and os.path.exists(arguments["archive"]):
-            os.unlink(arguments["archive"])
-    return {"problem": ""}
+        return {"problem": f"{error}. Nothing that is in use was changed."}
+    return {"problem": "", "changed": missing}
 
 
-def unpack(archive: str, release: str, releases: str) -> None:
+def unpack(archive: str | BinaryIO, release: str, releases: str) -> None:
     """Put the archive's one folder into `releases`, whole or not at all, and check that it is what its name says."""
     scratch = tempfile.mkdtemp(prefix=".unpack-", dir=releases)
     try:
