@@ -75,6 +75,12 @@ class Played:
         assert found, self.output
         return " ".join(found[1].split()).replace("''", "'")
 
+    def failure_of(self, entry: str) -> str:
+        """All that is said of the failure of one inventory name, as one line."""
+        found = re.search(rf"^fatal: \[{entry}\]: FAILED! =>.*((?:\n    .*)+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return " ".join(found[1].split()).replace("''", "'")
+
 
 @dataclass
 class Site:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.api import Lab
-from tests.lab.deployment import APP_DIR, ROOT, Site, copy_checkout
+from tests.lab.deployment import APP_DIR, ROOT, Played, Site, copy_checkout, write_inventory
 
 OLD = "*/5 * * * * cd /home/trader/dcaTrader && .venv/bin/python scripts/watchdog.py >> logs/cron.log 2>&1"
 OTHERS = "MAILTO=trader\n# my jobs\n\n15 4 * * 0 find /home/trader -name '*.tmp' -delete  # tidy 100\\%\n"
@@ -42,62 +45,54 @@ def test_the_example_inventory_says_in_one_line_what_to_edit(lab: Lab, tmp_path:
         assert "Traceback" not in played.output
 
 
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"watchdog_strat": False}, "Unknown variable: watchdog_strat (did you mean watchdog_start?)"),
-        ({"watchdog_name": "../up"}, "watchdog_name: use letters"),
-        ({"watchdog_app_dir": ""}, "watchdog_app_dir: name the absolute path"),
-        ({"watchdog_app_dir": "/home/trader/nowhere"}, "there is no directory /home/trader/nowhere"),
-        ({"watchdog_app_script": "src/nothing.py"}, "watchdog_app_script: no file that the bot's user may read"),
-        ({"watchdog_app_env_file": "secret.env"}, "watchdog_app_env_file: no file"),
-        ({"watchdog_app_python": "/etc/hostname"}, "watchdog_app_python: nothing that the bot's user may run"),
-        ({"watchdog_app_python": "/bin/false"}, "watchdog_app_python: /bin/false does not run"),
-        ({"watchdog_user": "mallory"}, "this host has no user mallory"),
-        ({"watchdog_user": "root"}, "watchdog_user: the bot would run as root"),
-        ({"watchdog_cron_schedule": "every minute"}, "watchdog_cron_schedule: five fields"),
-        ({"watchdog_root": "/opt/my bots"}, "watchdog_root: name an absolute path"),
-        ({"watchdog_release_keep": 0}, "watchdog_release_keep: keep at least one"),
-        ({"watchdog_smtp_password": 123456}, "watchdog_smtp_password: put it in quotes"),
-        ({"watchdog_smtp_password": "one\ntwo"}, "line breaks and control characters"),
-        ({"watchdog_app_args": "one\ntwo"}, "line breaks and control characters"),
-        ({"watchdog_system": False}, "without watchdog_system the bot runs as the user that logs in"),
-        ({"watchdog_release": "0.1.0-0123456789ab"}, "is not on this host; kept here: none"),
-    ],
-    ids=lambda value: (
-        next(iter(value.items()))[0] + "=" + str(next(iter(value.values()))) if isinstance(value, dict) else ""
-    ),
-)
-def test_a_bad_value_is_refused_before_anything_changes(
-    untouched: Site, variables: dict[str, object], words: str
-) -> None:
-    assert words in untouched.refuse(**variables)
+#: Variables that cannot work, each with the words that say why.
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"watchdog_strat": False}, "Unknown variable: watchdog_strat (did you mean watchdog_start?)"),
+    ({"watchdog_name": "../up"}, "watchdog_name: use letters"),
+    ({"watchdog_app_dir": ""}, "watchdog_app_dir: name the absolute path"),
+    ({"watchdog_app_dir": "/home/trader/nowhere"}, "there is no directory /home/trader/nowhere"),
+    ({"watchdog_app_script": "src/nothing.py"}, "watchdog_app_script: no file that the bot's user may read"),
+    ({"watchdog_app_env_file": "secret.env"}, "watchdog_app_env_file: no file"),
+    ({"watchdog_app_python": "/etc/hostname"}, "watchdog_app_python: nothing that the bot's user may run"),
+    ({"watchdog_app_python": "/bin/false"}, "watchdog_app_python: /bin/false does not run"),
+    ({"watchdog_user": "mallory"}, "this host has no user mallory"),
+    ({"watchdog_user": "root"}, "watchdog_user: the bot would run as root"),
+    ({"watchdog_cron_schedule": "every minute"}, "watchdog_cron_schedule: five fields"),
+    ({"watchdog_root": "/opt/my bots"}, "watchdog_root: name an absolute path"),
+    ({"watchdog_release_keep": 0}, "watchdog_release_keep: keep at least one"),
+    ({"watchdog_smtp_password": 123456}, "watchdog_smtp_password: put it in quotes"),
+    ({"watchdog_smtp_password": "one\ntwo"}, "line breaks and control characters"),
+    ({"watchdog_app_args": "one\ntwo"}, "line breaks and control characters"),
+    ({"watchdog_system": False}, "without watchdog_system the bot runs as the user that logs in"),
+    ({"watchdog_release": "0.1.0-0123456789ab"}, "is not on this host; kept here: none"),
+    ({"watchdog_python": "/usr/bin/python3.99"}, "/usr/bin/python3.99 does not do its work on this host"),
+    ({"watchdog_release_keep": "many"}, "watchdog_release_keep"),
+    ({"watchdog_start": "perhaps"}, "watchdog_start"),
+    ({"watchdog_smtp_security": "ssl"}, "value of watchdog_smtp_security must be one of: auto, starttls, tls, plain"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """One deploy of them all: each under an inventory name of its own, which is its bot's name, too."""
+    entries = {f"bad{number}": {"watchdog_name": f"bad{number}", **bad} for number, (bad, _) in enumerate(BAD)}
+    inventory = write_inventory(tmp_path_factory.mktemp("bad") / "inventory.yml", site.lab, entries)
+    # sshd turns log-ins away where more than ten are under way at once.
+    played = replace(site, inventory=inventory, entry="bots").play("deploy.yml", "--forks=4")
+    assert site.ours() == []
+    assert site.bots() == []
+    return played
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"watchdog_release_keep": "many"}, "watchdog_release_keep"),
-        ({"watchdog_start": "perhaps"}, "watchdog_start"),
-        (
-            {"watchdog_smtp_security": "ssl"},
-            "value of watchdog_smtp_security must be one of: auto, starttls, tls, plain",
-        ),
-    ],
-    ids=["int", "bool", "choice"],
+    ("number", "words"),
+    [(number, words) for number, (_, words) in enumerate(BAD)],
+    ids=[f"{name}={value}" for bad, _ in BAD for name, value in bad.items()],
 )
-def test_a_value_of_the_wrong_type_is_refused_before_anything_changes(
-    untouched: Site, variables: dict[str, object], words: str
-) -> None:
-    played = untouched.play("deploy.yml", **variables)
-    assert played.code != 0
-    assert words in played.output
-
-
-def test_a_missing_interpreter_is_named(untouched: Site) -> None:
-    played = untouched.play("deploy.yml", watchdog_python="/usr/bin/python3.99")
-    assert played.code != 0
-    assert "/usr/bin/python3.99" in played.failure
+def test_a_bad_value_is_refused_before_anything_changes(refused: Played, number: int, words: str) -> None:
+    assert words in refused.failure_of(f"bad{number}")
+    assert re.search(rf"^bad{number} .* changed=0 .* failed=1 ", refused.output, re.MULTILINE)
+    assert "Traceback" not in refused.output
 
 
 def test_a_project_that_the_bots_user_may_not_enter_is_refused(untouched: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Seconds between two looks; short beside everything that is waited for.
+#: Seconds between two looks, at least; short beside everything that is waited for.
 LOOK_EVERY = 0.01
 
 
@@ -14,9 +14,11 @@ def until(true: Callable[[], object], timeout: float, what: str) -> float:
 
     Raises AssertionError, naming `what`, after `timeout` seconds.
     """
-    began = time.monotonic()
+    began = looked = time.monotonic()
     while not true():
-        if time.monotonic() - began > timeout:
+        now = time.monotonic()
+        if now - began > timeout:
             raise AssertionError(f"not within {timeout:g} s: {what}")
-        time.sleep(LOOK_EVERY)
+        time.sleep(max(LOOK_EVERY, now - looked))  # a look that takes long is work that others wait for
+        looked = time.monotonic()
     return time.monotonic() - began
