@@ -31,6 +31,7 @@ NEEDS = {
     "stage": "system files layout",
     "put": "system files",
     "activate": "system logind crontabs files layout stage agent",
+    "schedule": "system crontabs files layout",
     "remove": "system logind crontabs files layout agent",
 }
 MODULES = {entry: (*names.split(), entry) for entry, names in NEEDS.items()}

@@ -63,7 +63,7 @@ class Layout(NamedTuple):
 
     @property
     def cron_marks(self) -> tuple[str, str]:
-        """The comments above our two lines in a user's own table, as the cron module writes them."""
+        """The comments above our two lines in a user's own table, of the form that Ansible's cron module knows."""
         return (f"#Ansible: dca-watchdog {self.name} tick", f"#Ansible: dca-watchdog {self.name} reboot")
 
 
