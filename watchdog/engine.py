@@ -45,6 +45,11 @@ RECHECK = 10.0
 DUPLICATE_SCAN = 30.0
 """Seconds between looks for a second bot while one runs."""
 
+HEAD_START = 0.02
+"""Seconds after a start in which the bot has the machine for itself: most is written after that. A processor is often
+half of one, and a guard that works meanwhile makes the bot a millisecond later (measured).
+"""
+
 MOMENT = 0.05
 """Seconds until the next look while somebody unidentified holds the bot's lock."""
 
@@ -285,14 +290,16 @@ class Engine:
             dead = procfs.stat(pid)
             found = Identity(pid, dead.start if dead else 0, clock.boot_id(), True)
         self._ledger.known = found
-        self.bot = watched.bot(found, os.pidfd_open(pid), True, False, out_path, printed)
+        self._spawned_at = clock.now()
+        self._ledger.feed(model.Spawned(pid, operator))
+        self._recorder.write_pid_file(pid)
+        pidfd = os.pidfd_open(pid)
+        ladder.ended(pidfd, within=HEAD_START)
+        self.bot = watched.bot(found, pidfd, True, False, out_path, printed)
         self.monitor.begin(pid)
         self._deaths.begin()
-        self._spawned_at = clock.now()
         self._verify_at = self._spawned_at + self.config.start_grace
         self._recheck_at = None
-        self._ledger.feed(model.Spawned(pid, operator))
-        self._recorder.write_pid_file(found.pid)
         if out_path != self.paths.bot_out:
             self.journal.say("warning", f"cannot write {self.paths.bot_out}: the bot's output goes to {out_path}")
 

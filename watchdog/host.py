@@ -37,10 +37,15 @@ class Shutdown:
 
 def _pid_one() -> str:
     try:
-        with open("/proc/1/comm", encoding="ascii", errors="replace") as file:
-            return file.read()
+        descriptor = os.open("/proc/1/comm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, 64).decode("ascii", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _stopping() -> bool:

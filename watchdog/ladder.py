@@ -157,11 +157,11 @@ def open_pidfd(target: Identity) -> int | None:
     return descriptor
 
 
-def ended(descriptor: int) -> bool:
-    """True once the process behind a pidfd has exited, be it reaped or not."""
+def ended(descriptor: int, within: float = 0.0) -> bool:
+    """True once the process behind a pidfd has exited, be it reaped or not. ``within``: seconds to wait for that."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(1000 * within))
 
 
 def _send(descriptor: int, number: signal.Signals) -> None:

@@ -185,7 +185,8 @@ class World:
                 state = json.loads((self.state_dir / "state.json").read_text())
             except (OSError, ValueError):
                 return False
-            return state["memory"]["phase"] == "running" and bool(state["bot"]) and state["bot"][0] != other_than
+            recorded = state["bot"][0] if state["memory"]["phase"] == "running" and state["bot"] else None
+            return recorded not in (None, other_than) and oracle.alive(recorded)  # a death is on record a moment later
 
         oracle.until(recorded, f"a running bot other than {other_than} in state.json; log: {self.log[-1500:]}", within)
         status = self.status()
