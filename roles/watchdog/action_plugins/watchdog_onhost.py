@@ -1,10 +1,10 @@
 """Runs one of files/onhost on the host: modules and arguments go over stdin, the answer comes over stdout.
 
-It takes one start of Python there, some 0.02 s, and leaves no file. A module of Ansible's own brings Ansible's library
-along and has it compiled at each call, for some 0.2 s; one that writes a file consists of two, and a copy by sftp.
+It takes one start of Python there, some 0.02 s, and leaves no file. ansible.builtin.command brings Ansible's library
+along and has it compiled at each call, for some 0.2 s.
 
     watchdog_onhost:
-      entry: put            # the module whose main() is called
+      entry: stage          # the module whose main() is called
       arguments: {...}      # what it is called with; `check` and `diff` are added
       archive: /a/file      # of the controller; its bytes become the argument `archive`, in base64
 
@@ -26,13 +26,10 @@ FOLDER = Path(__file__).resolve().parent.parent / "files" / "onhost"
 
 #: What each entry needs, in the order of the imports.
 NEEDS = {
-    "preflight": "system logind envsettings commandline crontabs files layout rivals",
-    "folders": "system files",
-    "stage": "system files layout",
-    "put": "system files",
-    "activate": "system logind crontabs files layout stage agent",
-    "schedule": "system crontabs files layout",
-    "remove": "system logind crontabs files layout agent",
+    "preflight": "system logind envsettings commandline crontabs layout rivals",
+    "stage": "system layout",
+    "activate": "system logind crontabs layout stage agent",
+    "remove": "system logind crontabs layout agent",
 }
 MODULES = {entry: (*names.split(), entry) for entry, names in NEEDS.items()}
 

@@ -65,25 +65,3 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = str(tmp_path / "gone" / "bots")
     problem = crontabs.retire(Table(path, path, None, "* * * * * trader x\n"), [1], "#", "root")
     assert problem == f"{path}: No such file or directory"
-
-
-MARKS = {"# our tick": "* * * * * /x guard", "# our reboot": "@reboot /x guard"}
-OURS = "# our tick\n* * * * * /x guard\n# our reboot\n@reboot /x guard\n"
-
-
-def test_our_lines_come_behind_the_others_once_and_go_without_a_trace() -> None:
-    for others in ("", "# mine\n0 4 * * * true\n"):
-        assert crontabs.with_ours(others, MARKS) == others + OURS
-        assert crontabs.with_ours(others + OURS, MARKS) == others + OURS
-        assert crontabs.with_ours(others + OURS, dict.fromkeys(MARKS, "")) == others
-
-
-def test_a_table_without_a_line_break_at_its_end_gets_one_before_our_lines() -> None:
-    assert crontabs.with_ours("0 4 * * * true", MARKS) == "0 4 * * * true\n" + OURS
-
-
-def test_our_lines_are_changed_where_they_stand_and_marks_without_a_line_or_a_second_time_are_put_right() -> None:
-    old = "# our tick\n@hourly /x guard\n0 4 * * * true\n# our tick\n@daily /x guard\n# our reboot\n"
-    tick, reboot = (f"{mark}\n{job}\n" for mark, job in MARKS.items())
-    assert crontabs.with_ours(old, MARKS) == f"{tick}0 4 * * * true\n{reboot}"
-    assert crontabs.with_ours(f"# our reboot\n{tick}", MARKS) == f"{reboot}{tick}"

@@ -61,23 +61,6 @@ def write_user_table(user: str, own: str, text: str) -> str | None:
     return None if result.code == 0 else result.line
 
 
-def with_ours(text: str, ours: dict[str, str]) -> str:
-    """The table with each of these lines below its mark, every other byte kept. An empty line is taken away."""
-    kept, missing, below = [], dict(ours), False
-    for line in text.splitlines(keepends=True):
-        mark = line.strip()
-        if mark in ours:
-            below, job = True, missing.pop(mark, "")
-            kept += [f"{mark}\n{job}\n"] if job else []
-        elif below:
-            below = False
-        else:
-            kept.append(line)
-    new = "".join(f"{mark}\n{job}\n" for mark, job in missing.items() if job)
-    table = "".join(kept)
-    return table + "\n" * (bool(new and table) and not table.endswith("\n")) + new
-
-
 def _crontab(user: str, own: str, action: str) -> list[str]:
     return ["crontab", action] if user == own else ["crontab", "-u", user, action]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
+import pwd
 import re
+import stat
 from typing import Any, NamedTuple
 
-from .files import Rights, fingerprint, is_folder
 from .system import Account, read_text
 
 DEFAULT_ROOT = "/opt/dca-watchdog"
@@ -63,7 +65,7 @@ class Layout(NamedTuple):
 
     @property
     def cron_marks(self) -> tuple[str, str]:
-        """The comments above our two lines in a user's own table, of the form that Ansible's cron module knows."""
+        """The comments above our two lines in a user's own table, as the cron module writes them."""
         return (f"#Ansible: dca-watchdog {self.name} tick", f"#Ansible: dca-watchdog {self.name} reboot")
 
 
@@ -93,17 +95,42 @@ def kept_releases(layout: Layout) -> list[str]:
 
 
 def wanted_folders(layout: Layout, owner: Account) -> list[dict[str, Any]]:
-    """The folders that are missing or not as they should be, as `folders` makes them."""
+    """The folders that are missing or not as they should be, as arguments for the file module."""
     user, group = ("root", "root") if layout.system else (owner.name, owner.group)
-    wanted = Rights("0755", user, group)
     folders = (os.path.dirname(layout.door), layout.releases, os.path.dirname(layout.settings))
-    return [{"path": path, **wanted._asdict()} for path in folders if not is_folder(path, wanted)]
+    return [
+        {"path": path, "owner": user, "group": group, "mode": "0755"}
+        for path in folders
+        if not _is_folder(path, user, group, 0o755)
+    ]
+
+
+def _is_folder(path: str, user: str, group: str, mode: int) -> bool:
+    try:
+        found = os.lstat(path)
+        owner, owning_group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name
+    except (OSError, KeyError):
+        return False
+    return (stat.S_ISDIR(found.st_mode), owner, owning_group, found.st_mode & 0o7777) == (True, user, group, mode)
 
 
 def fingerprints(layout: Layout) -> dict[str, str]:
     """Content hash, mode and owner of each file without a secret, so that only what differs has to be sent."""
     paths = {"settings": layout.settings, "door": layout.door, "cron": layout.cron_file, "sudoers": layout.sudoers_file}
-    return {name: fingerprint(path) for name, path in paths.items()}
+    return {name: _fingerprint(path) for name, path in paths.items()}
+
+
+def _fingerprint(path: str) -> str:
+    text = read_text(path)
+    try:
+        found = os.lstat(path)
+        owner, group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+    if text is None or not stat.S_ISREG(found.st_mode):
+        return ""
+    content = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return f"{content} {found.st_mode & 0o7777:04o} {owner} {group}"
 
 
 def open_digest(layout: Layout) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .agent import Door, answer
-from .crontabs import read_user_table, with_ours, write_user_table
+from .crontabs import read_user_table, write_user_table
 from .layout import Layout, locate
 from .system import Account, account, account_of, login_name, replace_text
 
@@ -88,10 +88,18 @@ def _stop_cron(layout: Layout, here: Account) -> Callable[[], None]:
         os.unlink(layout.cron_file)
         return lambda: replace_text(layout.cron_file, before, 0o644)
     table = read_user_table(here.name, here.name)
-    rest = with_ours(table, dict.fromkeys(layout.cron_marks, ""))
-    if rest == table:
+    rest: list[str] = []
+    skip = False
+    for line in table.splitlines(keepends=True):
+        if line.strip() in layout.cron_marks:
+            skip = True
+        elif skip:
+            skip = False
+        else:
+            rest.append(line)
+    if "".join(rest) == table:
         return lambda: None
-    problem = write_user_table(here.name, here.name, rest)
+    problem = write_user_table(here.name, here.name, "".join(rest))
     if problem:
         raise RemoveError(f"cannot take the lines out of the crontab: {problem}")
     return lambda: _put_table_back(here, table)
