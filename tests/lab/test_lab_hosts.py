@@ -174,7 +174,7 @@ def test_a_host_without_its_cable_is_unreachable_until_it_is_back(lab: Lab) -> N
 
 
 def test_a_process_in_a_host_is_killed_by_its_pid_on_this_machine(lab: Lab) -> None:
-    lab.exec("bot1", ["systemd-run", "--quiet", "--unit=victim", "sleep", "987654"])
+    lab.exec("bot1", ["systemd-run", "--quiet", "--unit=victim", "--property=Type=exec", "sleep", "987654"])
     (pid,) = (pid for pid, words in lab.pids("bot1").items() if words[-1] == "987654")
     os.kill(pid, signal.SIGKILL)
     lab.exec("bot1", ["sh", "-c", "while systemctl is-active --quiet victim; do sleep 0.05; done"])
