@@ -46,8 +46,8 @@ DUPLICATE_SCAN = 30.0
 """Seconds between looks for a second bot while one runs."""
 
 HEAD_START = 0.02
-"""Seconds after a start in which the bot has the machine for itself: most is written after that. A processor is often
-half of one, and a guard that works meanwhile makes the bot a millisecond later (measured).
+"""Seconds after a start in which the bot has the machine for itself: most is written after that. A guard that worked
+meanwhile made the bot's first line 0.5 to 1 ms later, on two processors; why was not established.
 """
 
 MOMENT = 0.05
